@@ -1,1 +1,5 @@
-//! Placeholder.
+//! What storage drivers share: nodes on disk, layer archives, differences,
+//! tree copies, whiteouts and mounts.
+//!
+//! Everything here works by descriptor and beneath a root. Nothing here knows
+//! which driver calls it.
