@@ -356,7 +356,8 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_not_a_missing_node() {
-        let error = Error::io(Op::Stat, "read the record", io::Error::from(io::ErrorKind::NotFound));
+        let error =
+            Error::io(Op::Stat, "read the record", io::Error::from(io::ErrorKind::NotFound));
         assert_eq!(error.kind(), ErrorKind::Io);
     }
 }
