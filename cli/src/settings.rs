@@ -1,0 +1,220 @@
+//! Global options, and where else their values can come from: the command
+//! line, then the environment, then a configuration file, then a default.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use graphdriver_api::DriverOptions;
+use graphdriver_api::choice::{Origin, Wish};
+use serde::Deserialize;
+
+use crate::failure::Failure;
+
+/// The environment variables that name a driver, the first one set wins. The
+/// second is Podman's (containers-storage.conf(5)).
+const DRIVER_VARIABLES: [&str; 2] = ["SAPWOOD_STORAGE_DRIVER", "STORAGE_DRIVER"];
+
+/// The configuration file when `--config` names none; it may be absent.
+const CONFIG_FILE: &str = "/etc/sapwood/config.toml";
+
+/// Options that every command takes, before or after its name.
+#[derive(Debug, Clone, Args)]
+pub struct GlobalArgs {
+    /// Directory that holds all images and containers
+    #[arg(long, global = true, value_name = "DIR", env = "SAPWOOD_ROOT", help_heading = "Global options")]
+    pub root: Option<PathBuf>,
+
+    /// Directory for what needn't survive a reboot
+    #[arg(long, global = true, value_name = "DIR", env = "SAPWOOD_RUNROOT", help_heading = "Global options")]
+    pub runroot: Option<PathBuf>,
+
+    /// Storage driver: overlay2, vfs [default: what is in use, else the best that works]
+    #[arg(long, short = 's', global = true, value_name = "NAME", help_heading = "Global options")]
+    pub storage_driver: Option<String>,
+
+    /// Option of the storage driver, repeatable (`sapwood info` lists them)
+    #[arg(long = "storage-opt", global = true, value_name = "NAME=VALUE", help_heading = "Global options")]
+    pub storage_opts: Vec<String>,
+
+    /// Configuration file [default: /etc/sapwood/config.toml, if it is there]
+    #[arg(long, global = true, value_name = "FILE", env = "SAPWOOD_CONFIG", help_heading = "Global options")]
+    pub config: Option<PathBuf>,
+
+    /// What to log on standard error: error, warn, info, debug, trace
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", help_heading = "Global options")]
+    pub log_level: tracing::Level,
+}
+
+/// The configuration file. Unknown keys are errors: a misspelt key would
+/// otherwise be a setting that is quietly not in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFile {
+    root: Option<PathBuf>,
+    runroot: Option<PathBuf>,
+    #[serde(rename = "storage-driver")]
+    storage_driver: Option<String>,
+    #[serde(rename = "storage-opts", default)]
+    storage_opts: Vec<String>,
+}
+
+/// What is in force, and for the driver also who asked for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Holds all images and containers.
+    pub root: PathBuf,
+    /// Holds what needn't survive a reboot.
+    pub runroot: PathBuf,
+    /// The driver that was asked for, if one was.
+    pub driver: Option<(String, Origin)>,
+    /// Options for it: those of the file first, so that the command line wins.
+    pub options: DriverOptions,
+}
+
+impl Settings {
+    /// Puts the four sources together.
+    ///
+    /// # Errors
+    /// A configuration file that can't be read or understood; a storage option
+    /// that isn't `NAME=VALUE`; a relative or empty root.
+    pub fn load(args: &GlobalArgs) -> Result<Self, Failure> {
+        let file = read_config(args.config.as_deref())?;
+        merge(args, file, |name| std::env::var_os(name))
+    }
+
+    /// The wish as [`graphdriver_api::choice::choose`] takes it.
+    #[must_use]
+    pub fn wish(&self) -> Wish<'_> {
+        match &self.driver {
+            Some((name, origin)) => Wish::Named(name, *origin),
+            None => Wish::Any,
+        }
+    }
+}
+
+fn read_config(named: Option<&Path>) -> Result<ConfigFile, Failure> {
+    let path = named.unwrap_or(Path::new(CONFIG_FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => toml::from_str(&text).map_err(|e| {
+            let line = e.span().map_or(0, |s| text.bytes().take(s.start).filter(|b| *b == b'\n').count() + 1);
+            Failure::new(format!("{}: line {line}: {}", path.display(), e.message()))
+        }),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(ConfigFile::default()),
+        Err(e) => Err(Failure::new(format!("can't read the configuration file {}: {e}", path.display()))),
+    }
+}
+
+fn merge(
+    args: &GlobalArgs,
+    file: ConfigFile,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Settings, Failure> {
+    let options = file.storage_opts.iter().chain(&args.storage_opts);
+    Ok(Settings {
+        root: directory("--root", args.root.clone().or(file.root), "/var/lib/sapwood")?,
+        runroot: directory("--runroot", args.runroot.clone().or(file.runroot), "/run/sapwood")?,
+        driver: driver(args.storage_driver.as_deref(), file.storage_driver, env)?,
+        options: DriverOptions(options.map(|o| storage_opt(o)).collect::<Result<_, _>>()?),
+    })
+}
+
+fn directory(option: &str, given: Option<PathBuf>, default: &str) -> Result<PathBuf, Failure> {
+    let path = given.unwrap_or_else(|| default.into());
+    std::path::absolute(&path)
+        .map_err(|e| Failure::new(format!("{option} {}: {e}", path.display())))
+}
+
+fn driver(
+    flag: Option<&str>,
+    file: Option<String>,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<(String, Origin)>, Failure> {
+    if let Some(name) = flag {
+        return Ok(Some((name.to_owned(), Origin::Flag)));
+    }
+    for variable in DRIVER_VARIABLES {
+        match env(variable) {
+            None => {}
+            Some(value) if value.is_empty() => {}
+            Some(value) => {
+                let name = value.into_string().map_err(|bad| {
+                    Failure::new(format!("{variable} holds {bad:?}, which is no driver's name"))
+                })?;
+                return Ok(Some((name, Origin::Environment)));
+            }
+        }
+    }
+    Ok(file.map(|name| (name, Origin::Config)))
+}
+
+fn storage_opt(text: &str) -> Result<(String, String), Failure> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(Failure::new(format!("--storage-opt takes NAME=VALUE, not {text:?}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args() -> GlobalArgs {
+        GlobalArgs {
+            root: None,
+            runroot: None,
+            storage_driver: None,
+            storage_opts: Vec::new(),
+            config: None,
+            log_level: tracing::Level::WARN,
+        }
+    }
+
+    fn file() -> ConfigFile {
+        ConfigFile {
+            root: Some("/file".into()),
+            runroot: None,
+            storage_driver: Some("from-file".into()),
+            storage_opts: vec!["a=1".into()],
+        }
+    }
+
+    #[test]
+    fn the_nearest_source_wins() {
+        let env = |name: &str| (name == "STORAGE_DRIVER").then(|| "from-env".into());
+        let none = |_: &str| None;
+        let flag = GlobalArgs {
+            storage_driver: Some("from-flag".into()),
+            root: Some("/flag".into()),
+            storage_opts: vec!["a=2".into()],
+            ..args()
+        };
+        let named = |s: Settings| s.driver.unwrap();
+
+        let all = merge(&flag, file(), env).unwrap();
+        assert_eq!(all.root, Path::new("/flag"));
+        assert_eq!(all.options.0, [("a".into(), "1".into()), ("a".into(), "2".into())]);
+        assert_eq!(named(all), ("from-flag".into(), Origin::Flag));
+        assert_eq!(named(merge(&args(), file(), env).unwrap()), ("from-env".into(), Origin::Environment));
+        assert_eq!(named(merge(&args(), file(), none).unwrap()), ("from-file".into(), Origin::Config));
+        assert_eq!(merge(&args(), ConfigFile::default(), none).unwrap().driver, None);
+    }
+
+    #[test]
+    fn bad_values_are_refused() {
+        let bad = GlobalArgs { storage_opts: vec!["novalue".into()], ..args() };
+        let failure = merge(&bad, ConfigFile::default(), |_| None).unwrap_err();
+        assert_eq!(failure.to_string(), "--storage-opt takes NAME=VALUE, not \"novalue\"");
+    }
+
+    #[test]
+    fn a_misspelt_key_is_an_error_with_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("c.toml");
+        std::fs::write(&path, "root = \"/r\"\nstorage_driver = \"vfs\"\n").unwrap();
+        let failure = read_config(Some(&path)).unwrap_err().to_string();
+        assert!(failure.contains("line 2: unknown field `storage_driver`"), "{failure}");
+        assert!(read_config(Some(&dir.path().join("absent"))).is_err());
+    }
+}

@@ -1,0 +1,53 @@
+//! `sapwood storage …`: looking at what the driver keeps, node by node.
+
+mod diff;
+mod list;
+mod mount;
+mod select;
+mod status;
+mod tree;
+
+use clap::Subcommand;
+
+use crate::failure::Failure;
+use crate::open::Storage;
+use crate::settings::Settings;
+
+/// Look at and into what the storage driver keeps.
+#[derive(Debug, Subcommand)]
+pub enum StorageCommand {
+    /// Show what the driver found out about this host, and what it does here
+    Status(status::StatusArgs),
+    /// List drafts, views and layers
+    Ls(list::LsArgs),
+    /// Show layers and what stands on them as a tree
+    Tree(tree::TreeArgs),
+    /// Mount a draft, or a view of a layer, and leave it mounted
+    Mount(mount::MountArgs),
+    /// Unmount what `storage mount` mounted
+    Unmount(mount::UnmountArgs),
+    /// Write a node's difference from its parent as a layer archive (tar)
+    Diff(diff::DiffArgs),
+    /// List the paths at which a node differs from its parent
+    Changes(diff::ChangesArgs),
+    /// Show the space that nodes hold by themselves
+    Usage(list::UsageArgs),
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// What the driver says, or output that can't be written.
+pub fn run(settings: &Settings, command: &StorageCommand) -> Result<(), Failure> {
+    let storage = Storage::open(settings)?;
+    match command {
+        StorageCommand::Status(args) => status::status(&storage, args),
+        StorageCommand::Ls(args) => list::ls(&storage, args),
+        StorageCommand::Tree(args) => tree::tree(&storage, args),
+        StorageCommand::Mount(args) => mount::mount(&storage, args),
+        StorageCommand::Unmount(args) => mount::unmount(&storage, args),
+        StorageCommand::Diff(args) => diff::diff(&storage, args),
+        StorageCommand::Changes(args) => diff::changes(&storage, args),
+        StorageCommand::Usage(args) => list::usage(&storage, args),
+    }
+}

@@ -1,0 +1,73 @@
+//! `storage status`: what the driver found and does here.
+
+use clap::Args;
+use graphdriver_api::choice::Choice;
+use graphdriver_api::{Status, Traits};
+use serde::Serialize;
+
+use crate::failure::Failure;
+use crate::open::Storage;
+use crate::output::{Format, Table, print, print_json};
+
+/// Options of `storage status`.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    format: Format,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    choice: &'a Choice,
+    traits: &'a Traits,
+    status: &'a Status,
+    native_diff: bool,
+    quota: bool,
+}
+
+/// Shows the driver's facts and traits.
+pub fn status(storage: &Storage, args: &StatusArgs) -> Result<(), Failure> {
+    let driver = &*storage.driver;
+    let status = driver.status()?;
+    let report = Report {
+        choice: &storage.choice,
+        traits: driver.traits(),
+        status: &status,
+        native_diff: driver.native_diff().is_some(),
+        quota: driver.quota().is_some(),
+    };
+    match args.format {
+        Format::Json => print_json(&report),
+        Format::Table => print(&table(&report).render()),
+    }
+}
+
+fn table(report: &Report<'_>) -> Table {
+    let mut table = Table::new(["WHAT", "VALUE", "WHY"]);
+    let mut row = |what: &str, value: String, why: &str| {
+        table.row([what.into(), value, why.into()]);
+    };
+    row("driver", report.choice.name.into(), &report.choice.reason);
+    for fact in &report.status.facts {
+        row(&fact.name, fact.value.clone().into_owned(), &fact.reason);
+    }
+    let t = report.traits;
+    let depth = t.max_depth.map_or_else(|| "any".into(), |d| d.to_string());
+    row("longest chain of layers", depth, "");
+    row("layers unpack side by side", yes(t.rebase), "");
+    row("cheap differences", yes(report.native_diff), "");
+    row("directories can be renamed", yes(t.directory_rename), "");
+    row("hard links survive a write", yes(t.hard_links_survive_write), "");
+    row("id-mapped mounts", yes(t.id_maps), "");
+    row("quotas", yes(report.quota), "");
+    let recovered = report.status.recovered;
+    row("half-made nodes recovered", recovered.half_made.to_string(), "when the driver was opened");
+    row("dead mounts recovered", recovered.mounts.to_string(), "when the driver was opened");
+    row("removed, space not yet given back", report.status.awaiting_reclaim.to_string(), "");
+    table
+}
+
+fn yes(value: bool) -> String {
+    if value { "yes" } else { "no" }.into()
+}
