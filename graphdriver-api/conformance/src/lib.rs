@@ -1,1 +1,7 @@
-//! Placeholder.
+//! What every storage driver must do, as cases and random histories that run
+//! against any driver, and the in-memory model that judges them.
+//!
+//! Knows the contract and no driver: where drivers may differ, it asks
+//! [`Traits`](graphdriver_api::Traits).
+
+pub mod snapshot;
