@@ -55,7 +55,7 @@ fn nothing_outlives_a_killed_caller() {
     if machine().is_none() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::Builder::new().prefix("with space, ").tempdir().unwrap();
     let script = "echo up; sleep 1000 & while :; do :; done";
     let mut caller = vm()
         .args(["run", "/bin/sh", "-c", script])

@@ -30,6 +30,7 @@ for file in cpu.max io.max memory.max pids.max cgroup.kill; do [ -e /sys/fs/cgro
 [ "$(id -u)" = 0 ]
 for dir in /tmp /run /mnt /dev/shm; do : > $dir/file; done
 mknod /tmp/null c 1 3 && echo > /tmp/null
+[ -z "$(getfattr -d -m - /tmp/null)" ]
 [ -c /dev/ptmx ] && [ -d /dev/pts ] && [ -e /dev/fd/1 ]
 if touch /usr/file; then false; fi
 "#;
@@ -120,13 +121,14 @@ fn the_output_directory_is_writable_on_both_sides() {
 #[test]
 fn a_program_in_tmp_runs_and_sees_what_is_shared() {
     let Some(machine) = machine() else { return };
-    let (here, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let spaced = || tempfile::Builder::new().prefix("with space, ").tempdir().unwrap();
+    let (here, other) = (spaced(), spaced());
     let program = here.path().join("a program");
     fs::copy("/bin/sh", &program).unwrap();
     fs::write(here.path().join("beside"), "").unwrap();
     fs::write(other.path().join("shared"), "").unwrap();
     let script = format!(
-        "set -x; [ -e beside ] && [ -e {other}/shared ] && ! touch {other}/new && [ ! -e $HIDDEN ]",
+        "set -x; [ -e beside ] && [ -e '{other}/shared' ] && ! touch '{other}/new' && [ ! -e $HIDDEN ]",
         other = other.path().display()
     );
     let hidden = tempfile::NamedTempFile::new().unwrap();

@@ -36,6 +36,7 @@ pub(crate) fn run(
     let prepared = prepare::prepare(machine, &tools, program, arguments, mode)?;
     let line = kernel_line::kernel_line(machine, &tools, &prepared)?;
     let mut supervisor = supervise::command(&tools, machine.deadline, &line)
+        .current_dir(prepared.directory.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -26,7 +26,8 @@ pub(crate) struct Prepared {
     pub directory: TempDir,
     pub log: PathBuf,
     pub output: PathBuf,
-    pub disks: Vec<PathBuf>,
+    /// Files in the directory, by name.
+    pub disks: Vec<String>,
 }
 
 /// Lays out the run's directory. Its name ends in a temporary one, and it's gone with the report.
@@ -142,10 +143,10 @@ fn modules(machine: &Machine, root: &Path) -> Result<Modules, Error> {
 
 const MODPROBE: &str = "modprobe";
 
-fn disks(machine: &Machine, root: &Path) -> Result<Vec<PathBuf>, Error> {
+fn disks(machine: &Machine, root: &Path) -> Result<Vec<String>, Error> {
     let make = |(index, disk)| {
-        let path = root.join(format!("disk{index}"));
-        make_disk(disk, &path).map(|()| path)
+        let name = format!("disk{index}");
+        make_disk(disk, &root.join(&name)).map(|()| name)
     };
     machine.disks.iter().enumerate().map(make).collect()
 }
