@@ -1,1 +1,14 @@
-//! Placeholder.
+//! Images, layers and containers on a storage driver.
+//!
+//! The engine sees the driver only as `dyn GraphDriver`: it knows no driver by
+//! name, mounts no layer itself, and never looks into a driver's folder.
+
+pub mod archive;
+pub mod container;
+mod engine;
+mod error;
+pub mod image;
+pub mod store;
+
+pub use engine::Engine;
+pub use error::{Error, Result};

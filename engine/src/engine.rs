@@ -1,0 +1,46 @@
+//! A storage driver and the records of what it holds, together.
+
+use std::sync::Arc;
+
+use graphdriver_api::GraphDriver;
+
+use crate::error::Result;
+use crate::store::{Root, Store};
+
+/// One driver's images and containers in one root. Cheap to open; may be
+/// shared by threads.
+#[derive(Debug)]
+pub struct Engine {
+    root: Root,
+    driver: Arc<dyn GraphDriver>,
+    store: Store,
+}
+
+impl Engine {
+    /// Joins an opened driver with its records in `root`.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open(root: Root, driver: Arc<dyn GraphDriver>) -> Result<Self> {
+        let store = Store::open(&root, driver.name())?;
+        Ok(Self { root, driver, store })
+    }
+
+    /// Where everything lies.
+    #[must_use]
+    pub fn root(&self) -> &Root {
+        &self.root
+    }
+
+    /// The storage driver.
+    #[must_use]
+    pub fn driver(&self) -> &dyn GraphDriver {
+        self.driver.as_ref()
+    }
+
+    /// The records.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+}

@@ -1,0 +1,253 @@
+//! What the engine knows of one driver's layers: images, their names, and
+//! containers, in an SQLite database that any number of processes share.
+//!
+//! # What may be relied on
+//!
+//! * A row in `layer` means that the driver has the layer, complete: rows are
+//!   written after the driver's commit and removed before its removal.
+//! * Layers without a row can exist: a load that is running, failed or was cut
+//!   off leaves them. They are complete too (law 2 of the contract), and named
+//!   after content that was verified before the commit, so a later load takes
+//!   them as they are. `unfinished` says that there may be some; they are
+//!   removed by whoever next holds the [lock](lock) alone.
+//! * Images are [durable](Durability::Full) once the call that made them has
+//!   returned. Containers are durable in the sense that a power cut may undo
+//!   the last of them, in order, but never leaves half of one.
+
+pub(crate) mod lock;
+mod root;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::error::{Error, Result};
+pub use root::Root;
+
+/// How long a writer waits for another process's transaction. Transactions
+/// hold no I/O but their own and end within milliseconds.
+const BUSY: Duration = Duration::from_secs(20);
+
+/// Pages in the journal before a commit folds it into the database: a quarter
+/// of SQLite's default, because every opening of the store reads the journal.
+const CHECKPOINT_PAGES: i64 = 256;
+
+/// What must be on the medium when a transaction returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The transaction and all before it: one flush.
+    Full,
+    /// Nothing yet. A power cut may undo this transaction, after all those
+    /// that came later; the database is consistent all the same.
+    Later,
+}
+
+/// The records of one driver's images and containers.
+///
+/// Threads take turns with its one connection; processes each open their own.
+#[derive(Debug)]
+pub struct Store {
+    dir: PathBuf,
+    connection: Mutex<Connection>,
+}
+
+impl Store {
+    /// Opens the store of `driver` in `root`, and makes it if it isn't there.
+    ///
+    /// Cost: below a millisecond for a store that is there.
+    ///
+    /// # Errors
+    /// [`Error::NewerFormat`], [`Error::Corrupt`] (another program's
+    /// database), [`Error::Database`], [`Error::Io`].
+    pub fn open(root: &Root, driver: &str) -> Result<Self> {
+        let dir = root.engine_dir(driver)?;
+        let path = dir.join("metadata.db");
+        let mut connection = Connection::open(&path)
+            .map_err(|e| Error::io("open", &path, std::io::Error::other(e)))?;
+        connection.busy_timeout(BUSY)?;
+        if !schema::is_current(&connection, &path)? {
+            let _alone = lock::Exclusive::wait(&dir)?;
+            schema::upgrade(&mut connection)?;
+        }
+        configure(&connection)?;
+        Ok(Self { dir, connection: Mutex::new(connection) })
+    }
+
+    /// The folder of this store: for records that aren't rows. `metadata.db*`
+    /// and `lock` are taken.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Runs `work` on one consistent state of the database.
+    ///
+    /// # Errors
+    /// [`Error::Database`], and what `work` returns.
+    pub fn read<T, E: From<Error>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.lock();
+        let snapshot = connection.transaction().map_err(Error::from)?;
+        work(&snapshot)
+    }
+
+    /// Runs `work` as one transaction, which is kept if it returns `Ok` and
+    /// undone otherwise. Waits for other writers before it begins, so that
+    /// `work` never fails halfway because of one.
+    ///
+    /// # Errors
+    /// [`Error::Database`], and what `work` returns; nothing was changed then.
+    pub fn write<T, E: From<Error>>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut connection = self.lock();
+        set_durability(&connection, durability)?;
+        let change = connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)
+            .map_err(Error::from)?;
+        let result = work(&change)?;
+        change.commit().map_err(Error::from)?;
+        Ok(result)
+    }
+
+    /// A thread that panicked can't have left a transaction: dropping it
+    /// undoes it.
+    fn lock(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn configure(connection: &Connection) -> Result<()> {
+    // The last process to close would fold the journal into the database, with
+    // two flushes, at the end of every command.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    Ok(())
+}
+
+fn set_durability(connection: &Connection, durability: Durability) -> Result<()> {
+    let value = match durability {
+        Durability::Full => "FULL",
+        Durability::Later => "NORMAL",
+    };
+    connection.pragma_update(None, "synchronous", value)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        (dir, root)
+    }
+
+    #[test]
+    fn a_store_is_made_once_and_found_again() {
+        let (_dir, root) = store();
+        let first = Store::open(&root, "vfs").unwrap();
+        first
+            .write(Durability::Full, |t| {
+                t.execute("INSERT INTO unfinished VALUES ('x')", ())?;
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        let count = |store: &Store| {
+            store
+                .read(|c| {
+                    Ok::<i64, Error>(
+                        c.query_row("SELECT count(*) FROM unfinished", (), |r| r.get(0))?,
+                    )
+                })
+                .unwrap()
+        };
+        assert_eq!(count(&Store::open(&root, "vfs").unwrap()), 1);
+        assert_eq!(count(&Store::open(&root, "overlay2").unwrap()), 0);
+    }
+
+    #[test]
+    fn a_failed_transaction_leaves_nothing() {
+        let (_dir, root) = store();
+        let store = Store::open(&root, "vfs").unwrap();
+        let failed: Result<()> = store.write(Durability::Later, |t| {
+            t.execute("INSERT INTO unfinished VALUES ('x')", ())?;
+            Err(Error::Invalid("no".into()))
+        });
+        assert!(matches!(failed, Err(Error::Invalid(_))));
+        let left: i64 = store
+            .read(|c| {
+                Ok::<_, Error>(c.query_row("SELECT count(*) FROM unfinished", (), |r| r.get(0))?)
+            })
+            .unwrap();
+        assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn many_processes_may_make_and_write_it_at_once() {
+        let (_dir, root) = store();
+        std::thread::scope(|scope| {
+            for i in 0..8 {
+                let root = &root;
+                scope.spawn(move || {
+                    let store = Store::open(root, "vfs").unwrap();
+                    for n in 0..20 {
+                        let durability =
+                            if n % 2 == 0 { Durability::Full } else { Durability::Later };
+                        store
+                            .write(durability, |t| {
+                                t.execute(
+                                    "INSERT INTO unfinished VALUES (?1)",
+                                    [format!("{i}-{n}")],
+                                )?;
+                                Ok::<_, Error>(())
+                            })
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        let store = Store::open(&root, "vfs").unwrap();
+        let rows: i64 = store
+            .read(|c| {
+                Ok::<_, Error>(c.query_row("SELECT count(*) FROM unfinished", (), |r| r.get(0))?)
+            })
+            .unwrap();
+        assert_eq!(rows, 160);
+    }
+
+    #[test]
+    fn newer_and_foreign_databases_are_refused() {
+        let (_dir, root) = store();
+        drop(Store::open(&root, "vfs").unwrap());
+        let path = root.engine_dir("vfs").unwrap().join("metadata.db");
+        let raw = Connection::open(&path).unwrap();
+        raw.pragma_update(None, "user_version", 2).unwrap();
+        assert!(matches!(Store::open(&root, "vfs"), Err(Error::NewerFormat { found: 2, .. })));
+        raw.pragma_update(None, "user_version", 1).unwrap();
+        raw.pragma_update(None, "application_id", 7).unwrap();
+        assert!(matches!(Store::open(&root, "vfs"), Err(Error::Corrupt { .. })));
+    }
+
+    #[test]
+    fn a_layer_that_is_needed_cannot_be_forgotten() {
+        let (_dir, root) = store();
+        let store = Store::open(&root, "vfs").unwrap();
+        let forgotten: Result<usize> = store.write(Durability::Full, |t| {
+            t.execute("INSERT INTO layer VALUES ('a', 'sha256:a', NULL, 0)", ())?;
+            t.execute("INSERT INTO layer VALUES ('b', 'sha256:b', 'a', 0)", ())?;
+            Ok(t.execute("DELETE FROM layer WHERE chain_id = 'a'", ())?)
+        });
+        assert!(matches!(forgotten, Err(Error::Database(_))));
+    }
+}

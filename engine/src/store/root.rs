@@ -1,0 +1,234 @@
+//! The folder that holds everything, and the file that says that it is ours.
+//!
+//! ```text
+//! ROOT/sapwood.json             the marker: this folder is a Sapwood store
+//! ROOT/engine/DRIVER/           the engine's records of what DRIVER holds
+//! ROOT/DRIVER/                  the driver's own root
+//! ```
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// The marker's name.
+const MARKER: &str = "sapwood.json";
+
+/// What the marker is called while it is being written. Such a file may be
+/// left by a crash, and doesn't make an empty folder a foreign one.
+const MARKER_TEMPORARY: &str = ".sapwood.json.";
+
+/// The newest layout of a root that this version understands.
+const FORMAT: i64 = 1;
+
+/// A folder that is known to be a Sapwood store.
+///
+/// Open it before the storage driver: the driver makes its own folder in it,
+/// and must not do so in somebody else's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Root {
+    path: PathBuf,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Marker {
+    format: i64,
+}
+
+impl Root {
+    /// Takes `path` as a store. A folder that isn't there, or is empty, becomes
+    /// one; any number of processes may do so at once.
+    ///
+    /// Cost: one small file read where the store is there.
+    ///
+    /// # Errors
+    /// [`Error::ForeignRoot`] for a folder with anything else in it, which is
+    /// left as it was; [`Error::NewerFormat`]; [`Error::Corrupt`] for a marker
+    /// that can't be read; [`Error::Io`].
+    pub fn open(path: &Path) -> Result<Self> {
+        if !read_marker(path)? {
+            create(path)?;
+        }
+        let path = fs::canonicalize(path).map_err(|e| Error::io("resolve", path, e))?;
+        Ok(Self { path })
+    }
+
+    /// The folder: absolute, without symbolic links.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the engine keeps what it knows of one driver's nodes. Made if it
+    /// isn't there; only its owner may look into it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn engine_dir(&self, driver: &str) -> Result<PathBuf> {
+        let all = self.path.join("engine");
+        let own = all.join(driver);
+        match fs::metadata(&own) {
+            Ok(_) => return Ok(own),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            Err(e) => return Err(Error::io("look at", &own, e)),
+        }
+        make_dir(&all, 0o700)?;
+        make_dir(&own, 0o700)?;
+        sync(&all)?;
+        sync(&self.path)?;
+        Ok(own)
+    }
+}
+
+/// Whether the marker is there and of a format that is known.
+fn read_marker(root: &Path) -> Result<bool> {
+    let path = root.join(MARKER);
+    let text = match fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(e) => return Err(Error::io("read", path, e)),
+    };
+    let marker: Marker = serde_json::from_slice(&text)
+        .map_err(|e| Error::Corrupt { path: path.clone(), problem: e.to_string() })?;
+    if marker.format > FORMAT {
+        return Err(Error::NewerFormat { path, found: marker.format, known: FORMAT });
+    }
+    Ok(true)
+}
+
+fn create(root: &Path) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(root)
+        .map_err(|e| Error::io("create", root, e))?;
+    let found = contents(root)?;
+    // Another process may have made the store since the marker was looked
+    // for: then what lies here is a store's.
+    if !found.is_empty() {
+        return match read_marker(root)? {
+            true => Ok(()),
+            false => Err(foreign(root, &found)),
+        };
+    }
+    write_marker(root)
+}
+
+/// The marker appears whole or not at all, and is on the medium before
+/// anything is put beside it.
+fn write_marker(root: &Path) -> Result<()> {
+    let attempt = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new().prefix(MARKER_TEMPORARY).tempfile_in(root)?;
+        serde_json::to_writer(&mut file, &Marker { format: FORMAT })?;
+        file.write_all(b"\n")?;
+        file.as_file().sync_all()?;
+        file.persist(root.join(MARKER))?;
+        Ok(())
+    };
+    attempt().map_err(|e| Error::io("mark as a store the folder", root, e))?;
+    sync(root)
+}
+
+/// The names in a folder, but for markers in the making.
+fn contents(root: &Path) -> Result<Vec<std::ffi::OsString>> {
+    let at = |e| Error::io("list", root, e);
+    let mut names = Vec::new();
+    for entry in fs::read_dir(root).map_err(at)? {
+        let name = entry.map_err(at)?.file_name();
+        if !name.as_encoded_bytes().starts_with(MARKER_TEMPORARY.as_bytes()) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn foreign(root: &Path, found: &[std::ffi::OsString]) -> Error {
+    let has = |name: &str| found.iter().any(|f| f == name);
+    let looks_like = if has("overlay-images") || has("vfs-images") || has("btrfs-images") {
+        "Podman's"
+    } else if has("engine-id") || (has("image") && has("containers")) {
+        "Docker's"
+    } else if has("io.containerd.metadata.v1.bolt") {
+        "containerd's"
+    } else if has("metadata.db") {
+        "the inside of a Sapwood store"
+    } else {
+        ""
+    };
+    Error::ForeignRoot { path: root.to_owned(), looks_like }
+}
+
+fn make_dir(path: &Path, mode: u32) -> Result<()> {
+    match DirBuilder::new().mode(mode).create(path) {
+        Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", path, e)),
+        _ => Ok(()),
+    }
+}
+
+fn sync(dir: &Path) -> Result<()> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| Error::io("flush", dir, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_absent_or_empty_folder_becomes_a_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b");
+        let root = Root::open(&path).unwrap();
+        assert_eq!(fs::read_to_string(path.join(MARKER)).unwrap(), "{\"format\":1}\n");
+        fs::create_dir(path.join("overlay2")).unwrap();
+        assert_eq!(Root::open(&path).unwrap(), root);
+    }
+
+    #[test]
+    fn another_ones_folder_is_refused_and_left_alone() {
+        for (name, whose) in
+            [("engine-id", "Docker's"), ("overlay-images", "Podman's"), ("photos", "")]
+        {
+            let dir = tempfile::tempdir().unwrap();
+            fs::create_dir(dir.path().join(name)).unwrap();
+            match Root::open(dir.path()) {
+                Err(Error::ForeignRoot { looks_like, .. }) => assert_eq!(looks_like, whose),
+                other => panic!("{name}: {other:?}"),
+            }
+            assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
+    }
+
+    #[test]
+    fn a_marker_that_a_crash_left_half_written_is_no_stranger() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(".sapwood.json.Xa1"), "{").unwrap();
+        Root::open(dir.path()).unwrap();
+    }
+
+    #[test]
+    fn newer_and_damaged_markers_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(MARKER), "{\"format\":2}").unwrap();
+        assert!(matches!(
+            Root::open(dir.path()),
+            Err(Error::NewerFormat { found: 2, known: 1, .. })
+        ));
+        fs::write(dir.path().join(MARKER), "what").unwrap();
+        assert!(matches!(Root::open(dir.path()), Err(Error::Corrupt { .. })));
+    }
+
+    #[test]
+    fn many_at_once_make_one_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| Root::open(&path).unwrap().engine_dir("vfs").unwrap());
+            }
+        });
+    }
+}
