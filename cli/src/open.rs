@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use graphdriver_api::GraphDriver;
 use graphdriver_api::choice::Choice;
+use sapwood_engine::Engine;
+use sapwood_engine::store::Root;
 
 use crate::failure::Failure;
 use crate::settings::Settings;
 
-/// The opened driver and why it is this one.
+/// The opened driver, the folder it is in, and why it is this one.
 #[derive(Debug)]
 pub struct Storage {
+    /// The store's folder.
+    pub root: Root,
     /// Why this driver.
     pub choice: Choice,
     /// The driver.
@@ -21,19 +25,29 @@ impl Storage {
     /// Opens the driver that the settings, the disk and the host lead to.
     ///
     /// # Errors
-    /// No driver fits, or the one that does can't be opened: in the words of
-    /// the choice or of the driver.
+    /// The folder is somebody else's; no driver fits, or the one that does
+    /// can't be opened: in the words of the store, the choice or the driver.
     pub fn open(settings: &Settings) -> Result<Self, Failure> {
+        let root = Root::open(&settings.root).map_err(|e| Failure::new(e.to_string()))?;
         let (choice, driver) =
-            sapwood_registry::open_chosen(&settings.root, settings.wish(), &settings.options)
+            sapwood_registry::open_chosen(root.path(), settings.wish(), &settings.options)
                 .map_err(|e| Failure::new(e.to_string()))?;
-        Ok(Self { choice, driver })
+        tell_hidden(&choice);
+        Ok(Self { root, choice, driver })
+    }
+
+    /// Joins the driver with the records of images and containers.
+    ///
+    /// # Errors
+    /// Records that can't be opened, in the words of the store.
+    pub fn engine(self) -> Result<Engine, Failure> {
+        Engine::open(self.root, self.driver).map_err(|e| Failure::new(e.to_string()))
     }
 }
 
 /// Tells on standard error that other drivers have layers here: they'd
 /// otherwise seem lost.
-pub fn tell_hidden(choice: &Choice) {
+fn tell_hidden(choice: &Choice) {
     if !choice.hidden.is_empty() {
         let others = choice.hidden.join(" and ");
         tracing::warn!(

@@ -53,39 +53,69 @@ fn layer(node: &NodeInfo) -> Option<&LayerId> {
     }
 }
 
-/// Depth first, by a stack: a chain may have hundreds of layers.
-fn walk<'a>(children: &Children<'a>, mut visit: impl FnMut(&'a NodeInfo, usize, bool)) {
-    let roots = children.get(&None).map_or(&[][..], Vec::as_slice);
-    let mut stack: Vec<_> = roots.iter().rev().map(|n| (*n, 0, false)).collect();
-    if let Some(last) = stack.first_mut() {
-        last.2 = true;
+/// A line of the tree: the node, what is drawn before it, and what is drawn
+/// before the lines beneath it.
+struct Line<'a> {
+    node: &'a NodeInfo,
+    level: usize,
+    lead: String,
+    below: String,
+}
+
+/// Every node after its parent, depth first, by a stack: a chain may have
+/// hundreds of layers.
+///
+/// An only child stands in its parent's column: two hundred layers in a row
+/// would otherwise be two hundred columns wide.
+fn lines<'a>(children: &Children<'a>) -> Vec<Line<'a>> {
+    let mut lines = Vec::new();
+    let mut stack = Vec::new();
+    push(&mut stack, children, None, |_| (0, String::new(), String::new()));
+    while let Some(line) = stack.pop() {
+        let Some(id) = layer(line.node) else {
+            lines.push(line);
+            continue;
+        };
+        let only = children.get(&Some(id)).is_some_and(|below| below.len() == 1);
+        push(&mut stack, children, Some(id), |last| match (only, last) {
+            (true, _) => (line.level, format!("{}↳ ", line.below), line.below.clone()),
+            (false, false) => {
+                (line.level + 1, format!("{}├─ ", line.below), format!("{}│  ", line.below))
+            }
+            (false, true) => {
+                (line.level + 1, format!("{}└─ ", line.below), format!("{}   ", line.below))
+            }
+        });
+        lines.push(line);
     }
-    while let Some((node, level, last)) = stack.pop() {
-        visit(node, level, last);
-        let Some(below) = layer(node).and_then(|id| children.get(&Some(id))) else { continue };
-        // A chain of single children stays at one level, as in `git log --graph`:
-        // two hundred layers would otherwise be two hundred columns wide.
-        let level = if below.len() == 1 { level } else { level + 1 };
-        stack.extend(below.iter().rev().enumerate().map(|(i, n)| (*n, level, i == 0)));
+    lines
+}
+
+/// Puts the children of `parent` (`None`: the nodes at the top) on the stack,
+/// so that the first comes off first.
+fn push<'a>(
+    stack: &mut Vec<Line<'a>>,
+    children: &Children<'a>,
+    parent: Option<&'a LayerId>,
+    drawn: impl Fn(bool) -> (usize, String, String),
+) {
+    let nodes = children.get(&parent).map_or(&[][..], Vec::as_slice);
+    for (i, node) in nodes.iter().rev().enumerate() {
+        let (level, lead, below) = drawn(i == 0);
+        stack.push(Line { node, level, lead, below });
     }
 }
 
 fn text(children: &Children<'_>, whole: bool) -> String {
     let mut text = String::new();
-    walk(children, |node, level, last| {
-        let branch = if last { "└─ " } else { "├─ " };
-        let note = match state(node) {
+    for line in lines(children) {
+        let note = match state(line.node) {
             s if s == "-" => String::new(),
             s => format!(" ({s})"),
         };
-        let line = format!(
-            "{}{branch}{} {}{note}\n",
-            "   ".repeat(level),
-            kind(node.kind),
-            short(node.id.as_ref().as_str(), whole),
-        );
-        text.push_str(&line);
-    });
+        let id = short(line.node.id.as_ref().as_str(), whole);
+        text.push_str(&format!("{}{} {id}{note}\n", line.lead, kind(line.node.kind)));
+    }
     text
 }
 
@@ -97,7 +127,53 @@ struct Row<'a> {
 }
 
 fn rows<'a>(children: &Children<'a>) -> Vec<Row<'a>> {
-    let mut rows = Vec::new();
-    walk(children, |node, level, _| rows.push(Row { level, node }));
-    rows
+    lines(children).into_iter().map(|l| Row { level: l.level, node: l.node }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use graphdriver_api::{DraftId, MountState, NodeKind};
+
+    use super::*;
+
+    fn node(id: NodeId, parent: Option<&str>) -> NodeInfo {
+        NodeInfo {
+            kind: if matches!(id, NodeId::Draft(_)) { NodeKind::Draft } else { NodeKind::Layer },
+            id,
+            parent: parent.map(|p| LayerId::new(p).unwrap()),
+            depth: 0,
+            created: SystemTime::UNIX_EPOCH,
+            mount: MountState::Unmounted,
+            unpacking: false,
+        }
+    }
+
+    #[test]
+    fn chains_stay_in_their_column_and_branches_are_drawn() {
+        let l = |id: &str, parent| node(NodeId::Layer(LayerId::new(id).unwrap()), parent);
+        let d = |id: &str, parent| node(NodeId::Draft(DraftId::new(id).unwrap()), parent);
+        let nodes = [
+            d("c1", Some("l2")),
+            d("scratch", None),
+            l("base", None),
+            l("l1", Some("base")),
+            l("l2", Some("l1")),
+            l("l3", Some("l2")),
+            l("l4", Some("l3")),
+            l("orphan", Some("lost")),
+        ];
+        let expected = "\
+draft scratch
+layer base
+↳ layer l1
+↳ layer l2
+├─ draft c1
+└─ layer l3
+   ↳ layer l4
+layer orphan
+";
+        assert_eq!(text(&by_parent(&nodes), false), expected);
+    }
 }

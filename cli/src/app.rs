@@ -1,0 +1,58 @@
+//! Every command, and which code it leads to.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::settings::{GlobalArgs, Settings};
+use crate::{info, log, shell, storage};
+
+/// Run containers, and look after their storage.
+///
+/// Images come in with `load` and `import`; `run` starts a container from one.
+/// `--storage-driver` says what keeps the layers; without it, the driver that
+/// is in use here, or else the best that works. `sapwood info` shows which and
+/// why.
+#[derive(Debug, Parser)]
+#[command(name = "sapwood", version, propagate_version = true)]
+#[command(after_help = "\
+Examples:
+  sapwood load -i busybox.tar            bring in an image
+  sapwood run --rm -it busybox sh        a shell in a container
+  sapwood --storage-driver vfs info      what another driver would do
+  sapwood storage tree                   what the driver keeps")]
+pub struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show this host, its drivers, and which one is used why
+    Info(info::InfoArgs),
+    /// Look at and into what the storage driver keeps
+    #[command(subcommand)]
+    Storage(storage::StorageCommand),
+    /// Print a completion script for a shell
+    Completion(shell::CompletionArgs),
+    /// Write the manual pages to a directory
+    Man(shell::ManArgs),
+}
+
+/// Runs what was asked for.
+///
+/// # Errors
+/// The one line that a person should see, with the exit status.
+pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    log::start(cli.global.log_level);
+    match &cli.command {
+        Command::Completion(args) => shell::completion(args)?,
+        Command::Man(args) => shell::man(args)?,
+        Command::Info(args) => info::info(&Settings::load(&cli.global)?, args)?,
+        Command::Storage(command) => storage::run(&Settings::load(&cli.global)?, command)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,32 @@
+//! What goes to standard error: the log, and the one line of a failure.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use tracing::Level;
+
+use crate::failure::Failure;
+
+/// Starts logging from `level` on: lines for a person on a terminal and in a
+/// pipe alike, JSON with `SAPWOOD_LOG_FORMAT=json`.
+pub fn start(level: Level) {
+    let json = std::env::var_os("SAPWOOD_LOG_FORMAT").is_some_and(|f| f == "json");
+    let log = tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    if json {
+        log.json().init();
+    } else {
+        log.without_time().init();
+    }
+}
+
+/// Prints why a command failed and gives its exit status.
+pub fn failed(failure: &Failure) -> ExitCode {
+    // If standard error is closed there is nobody left to tell; the status
+    // still says it.
+    drop(writeln!(std::io::stderr(), "sapwood: {failure}"));
+    ExitCode::from(failure.status)
+}
