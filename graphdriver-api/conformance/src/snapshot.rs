@@ -12,13 +12,16 @@ mod capture;
 mod content;
 mod difference;
 mod entry;
+mod walk;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub(crate) use capture::mtime;
 pub use content::{Content, Digester};
 pub use difference::{Aspect, Difference};
 pub use entry::{Entry, Kind, Timestamp, When};
+pub(crate) use walk::{Found, Meta, Visit, runs, walk};
 
 /// A tree at one moment, in path order.
 ///
@@ -56,6 +59,15 @@ impl Snapshot {
     pub fn new() -> Self {
         let root = (PathBuf::from("."), Entry::directory());
         Self { entries: BTreeMap::from([root]), links: BTreeMap::new() }
+    }
+
+    /// A tree of these entries and, for each name that isn't the first one of
+    /// its file, the first one.
+    pub(crate) fn from_parts(
+        entries: BTreeMap<PathBuf, Entry>,
+        links: BTreeMap<PathBuf, PathBuf>,
+    ) -> Self {
+        Self { entries, links }
     }
 
     /// Puts `entry` at `path` (`.` for the root), in place of whatever was

@@ -178,6 +178,18 @@ impl Entry {
         self
     }
 
+    /// Whether type, content or attributes are not the same. Link counts
+    /// don't matter here, nor do permission bits of symbolic links.
+    #[must_use]
+    pub fn differs(&self, other: &Self) -> bool {
+        let mode = |e: &Self| if matches!(e.kind, Kind::Symlink(_)) { 0 } else { e.mode };
+        self.kind != other.kind
+            || mode(self) != mode(other)
+            || (self.uid, self.gid) != (other.uid, other.gid)
+            || !self.mtime.agrees(other.mtime)
+            || self.xattrs != other.xattrs
+    }
+
     /// The content, if it is a regular file.
     #[must_use]
     pub fn content(&self) -> Option<&Content> {
