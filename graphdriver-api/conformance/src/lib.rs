@@ -4,4 +4,7 @@
 //! Knows the contract and no driver: where drivers may differ, it asks
 //! [`Traits`](graphdriver_api::Traits).
 
+pub mod expect;
 pub mod snapshot;
+pub mod suite;
+pub mod tree;
