@@ -1,0 +1,171 @@
+//! Every way of mounting an overlay, with and without ids, on this kernel.
+//! They need root. Everything is mounted in private mount namespaces.
+
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::{MetadataExt, chown};
+use std::path::{Path, PathBuf};
+
+use graphdriver_api::{IdMap, IdRange, Op};
+use rustix::io::Errno;
+
+use super::*;
+use crate::idmap::{IdMaps, Mapped};
+
+/// A root with directories for layers in it.
+struct Root(tempfile::TempDir, fs::File);
+
+impl Root {
+    fn new(dirs: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in dirs {
+            fs::create_dir_all(dir.path().join(name)).unwrap();
+        }
+        let opened = fs::File::open(dir.path()).unwrap();
+        Self(dir, opened)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// An overlay of `lowers` beneath `up`.
+    fn writable<'a>(&'a self, lowers: &'a [&'a Path]) -> Overlay<'a> {
+        let upper = Upper { dir: Path::new("up"), work: Path::new("work") };
+        Overlay { upper: Some(upper), ..self.read_only(lowers) }
+    }
+
+    fn read_only<'a>(&'a self, lowers: &'a [&'a Path]) -> Overlay<'a> {
+        Overlay {
+            path: self.0.path(),
+            root: self.1.as_fd(),
+            lowers,
+            upper: None,
+            options: &[("index", Some("off"))],
+            ids: None,
+            detached_layers: true,
+        }
+    }
+}
+
+fn privately(work: impl FnOnce() + Send) {
+    in_private_namespace(|| {
+        work();
+        Ok(())
+    })
+    .unwrap();
+}
+
+/// Where a test looks at a mount that stands nowhere.
+fn seen(mount: &Detached, name: &str) -> PathBuf {
+    Path::new("/proc/self/fd").join(mount.as_fd().as_raw_fd().to_string()).join(name)
+}
+
+fn shifted() -> Mapped {
+    let ranges = vec![IdRange { on_disk: 0, shown: 100_000, count: 65_536 }];
+    let map = IdMap { uids: ranges.clone(), gids: ranges };
+    IdMaps::default().get(Op::Mount, &map).unwrap()
+}
+
+#[test]
+fn each_way_shows_the_merged_tree_and_takes_changes() {
+    for way in Way::ALL {
+        let root = Root::new(&["a", "b", "up", "work"]);
+        fs::write(root.path("a/top"), "a").unwrap();
+        fs::write(root.path("b/top"), "b").unwrap();
+        fs::write(root.path("b/below"), "b").unwrap();
+        let lowers = ["a", "b"].map(Path::new);
+        let mount = root.writable(&lowers).mount(way).unwrap();
+        assert_eq!(fs::read(seen(&mount, "top")).unwrap(), b"a", "{way:?}");
+        fs::write(seen(&mount, "below"), "changed").unwrap();
+        drop(mount);
+        assert_eq!(fs::read(root.path("up/below")).unwrap(), b"changed", "{way:?}");
+        assert_eq!(fs::read(root.path("b/below")).unwrap(), b"b", "{way:?}");
+        let view = root.read_only(&lowers).mount(way).unwrap();
+        assert_eq!(fs::read(seen(&view, "below")).unwrap(), b"b", "{way:?}");
+        let refused = fs::write(seen(&view, "below"), "x").unwrap_err();
+        assert_eq!(Errno::from_io_error(&refused), Some(Errno::ROFS), "{way:?}");
+    }
+}
+
+#[test]
+fn ids_are_mapped_in_each_way_and_nothing_on_disk_is() {
+    for (way, detached_layers) in Way::ALL.iter().flat_map(|way| [(*way, true), (*way, false)]) {
+        let root = Root::new(&["a", "up", "work"]);
+        fs::create_dir(root.path("a/dir")).unwrap();
+        fs::write(root.path("a/dir/file"), "").unwrap();
+        chown(root.path("a/dir/file"), Some(1000), Some(1001)).unwrap();
+        let (lowers, ids) = ([Path::new("a")], shifted());
+        let overlay = Overlay { ids: Some(&ids), detached_layers, ..root.writable(&lowers) };
+        let mount = overlay.mount(way).unwrap();
+        let shown = fs::metadata(seen(&mount, "dir/file")).unwrap();
+        assert_eq!((shown.uid(), shown.gid()), (101_000, 101_001), "{way:?}");
+        // Copied up by the mount's own ids, owned as before.
+        chown(seen(&mount, "dir/file"), Some(100_007), None).unwrap();
+        let outside = fs::write(seen(&mount, "by-host-root"), "").unwrap_err();
+        assert_eq!(Errno::from_io_error(&outside), Some(Errno::OVERFLOW), "{way:?}");
+        drop(mount);
+        let stored = fs::metadata(root.path("up/dir/file")).unwrap();
+        assert_eq!((stored.uid(), stored.gid()), (7, 1001), "{way:?}");
+        assert_eq!(fs::metadata(root.path("up/dir")).unwrap().uid(), 0, "{way:?}");
+    }
+}
+
+#[test]
+fn an_attached_mount_is_known_again_and_busy_while_open() {
+    let root = Root::new(&["a", "b", "place"]);
+    let lowers = ["a", "b"].map(Path::new);
+    fs::write(root.path("a/file"), "").unwrap();
+    let mount = root.read_only(&lowers).mount(Way::Names).unwrap();
+    privately(|| {
+        // Opened here: it has to be of this namespace.
+        let here = fs::File::open(root.0.path()).unwrap();
+        assert!(!is_mounted(&here, "place").unwrap());
+        assert!(!is_mounted(&here, "nothing").unwrap());
+        assert!(mounted_root(&here, "place").unwrap().is_none());
+        let id = MountId::of(&mount).unwrap();
+        mount.attach(&here, "place").unwrap();
+        drop(mount);
+        let (opened, found) = mounted_root(&here, "place").unwrap().unwrap();
+        assert_eq!(found, id);
+        let busy = unmount(&here, "place").unwrap_err();
+        assert_eq!(Errno::from_io_error(&busy), Some(Errno::BUSY));
+        drop(opened);
+        unmount(&here, "place").unwrap();
+        assert!(!is_mounted(&here, "place").unwrap());
+        let gone = unmount(&here, "place").unwrap_err();
+        assert_eq!(Errno::from_io_error(&gone), Some(Errno::INVAL));
+    });
+}
+
+#[test]
+fn a_copy_of_a_directory_can_be_made_read_only_and_is_another_mount() {
+    use sapwood_sys::mount_attr::MountAttr;
+    let root = Root::new(&["a"]);
+    let dir = fs::File::open(root.path("a")).unwrap();
+    let copy = Detached::copy_of(&dir).unwrap();
+    fs::write(seen(&copy, "file"), "x").unwrap();
+    copy.set(&MountAttr::new().read_only()).unwrap();
+    let refused = fs::write(seen(&copy, "file"), "y").unwrap_err();
+    assert_eq!(Errno::from_io_error(&refused), Some(Errno::ROFS));
+    assert_eq!(fs::read(root.path("a/file")).unwrap(), b"x");
+    assert_ne!(MountId::of(&copy).unwrap(), MountId::of(&dir).unwrap());
+    assert!(copy.open_root().is_ok());
+}
+
+#[test]
+fn errors_have_the_kernels_words_and_name_the_step() {
+    let root = Root::new(&["a"]);
+    let one = [Path::new("a")];
+    let lonely = root.read_only(&one).mount(Way::Descriptors).unwrap_err();
+    assert_eq!(lonely.errno(), Errno::INVAL);
+    assert!(!lonely.reason().is_empty());
+    let missing = [Path::new("a"), Path::new("none")];
+    for way in Way::ALL {
+        let missing = root.read_only(&missing).mount(way).unwrap_err();
+        assert_eq!((missing.doing(), missing.errno()), ("open a layer's directory", Errno::NOENT));
+    }
+    let many = vec![Path::new("a"); 1500];
+    let page = root.read_only(&many).mount(Way::Page);
+    assert!(page.is_err_and(|e| matches!(e.errno(), Errno::TOOBIG | Errno::MFILE)));
+}
