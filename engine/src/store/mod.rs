@@ -14,6 +14,8 @@
 //!   returned. Containers are durable in the sense that a power cut may undo
 //!   the last of them, in order, but never leaves half of one.
 
+pub(crate) mod images;
+pub(crate) mod layers;
 pub(crate) mod lock;
 mod root;
 mod schema;

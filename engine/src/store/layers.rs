@@ -1,0 +1,118 @@
+//! Rows of layers, and the traces of work that wasn't finished.
+
+use std::collections::HashSet;
+
+use rusqlite::{Connection, OptionalExtension, Transaction};
+
+use crate::error::Result;
+
+/// A layer that the driver has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LayerRow {
+    pub(crate) chain_id: String,
+    pub(crate) diff_id: String,
+    pub(crate) parent: Option<String>,
+    pub(crate) size: u64,
+}
+
+/// Records a layer that the driver has committed. A row that is there stays as
+/// it is, but for a size that wasn't known.
+pub(crate) fn insert(change: &Transaction<'_>, layer: &LayerRow) -> Result<()> {
+    let size = i64::try_from(layer.size).unwrap_or(i64::MAX);
+    change
+        .prepare_cached(
+            "INSERT INTO layer (chain_id, diff_id, parent, size) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (chain_id) DO UPDATE SET size = max(size, excluded.size)",
+        )?
+        .execute((&layer.chain_id, &layer.diff_id, &layer.parent, size))?;
+    Ok(())
+}
+
+/// The recorded size of a layer.
+pub(crate) fn size(connection: &Connection, chain_id: &str) -> Result<Option<u64>> {
+    let size: Option<i64> = connection
+        .prepare_cached("SELECT size FROM layer WHERE chain_id = ?1")?
+        .query_row([chain_id], |row| row.get(0))
+        .optional()?;
+    Ok(size.map(|s| u64::try_from(s).unwrap_or(0)))
+}
+
+/// The layers from `top` down to the lowest.
+pub(crate) fn chain(connection: &Connection, top: &str) -> Result<Vec<LayerRow>> {
+    let mut statement = connection.prepare_cached(
+        "WITH RECURSIVE below (chain_id, diff_id, parent, size, depth) AS (
+             SELECT chain_id, diff_id, parent, size, 0 FROM layer WHERE chain_id = ?1
+             UNION ALL
+             SELECT l.chain_id, l.diff_id, l.parent, l.size, b.depth + 1
+             FROM below b JOIN layer l ON l.chain_id = b.parent
+         )
+         SELECT chain_id, diff_id, parent, size FROM below ORDER BY depth",
+    )?;
+    let rows = statement.query_map([top], |row| {
+        let size: i64 = row.get(3)?;
+        Ok(LayerRow {
+            chain_id: row.get(0)?,
+            diff_id: row.get(1)?,
+            parent: row.get(2)?,
+            size: u64::try_from(size).unwrap_or(0),
+        })
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Every recorded layer's chain ID.
+pub(crate) fn all(connection: &Connection) -> Result<HashSet<String>> {
+    let mut statement = connection.prepare_cached("SELECT chain_id FROM layer")?;
+    let rows = statement.query_map((), |row| row.get(0))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM image WHERE top = layer.chain_id)
+    AND NOT EXISTS (SELECT 1 FROM container WHERE base = layer.chain_id)
+    AND NOT EXISTS (SELECT 1 FROM layer child WHERE child.parent = layer.chain_id)";
+
+/// Whether a layer is recorded that nothing needs.
+pub(crate) fn any_unused(connection: &Connection) -> Result<bool> {
+    Ok(connection
+        .prepare_cached(&format!("SELECT EXISTS (SELECT 1 FROM layer WHERE {UNUSED})"))?
+        .query_row((), |row| row.get(0))?)
+}
+
+/// Forgets every layer that no image, no container and no other layer needs,
+/// and tells which they were, each before the one beneath it.
+pub(crate) fn forget_unused(change: &Transaction<'_>) -> Result<Vec<String>> {
+    let mut forgotten = Vec::new();
+    loop {
+        let mut statement = change
+            .prepare_cached(&format!("DELETE FROM layer WHERE {UNUSED} RETURNING chain_id"))?;
+        let rows: Vec<String> =
+            statement.query_map((), |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+        if rows.is_empty() {
+            return Ok(forgotten);
+        }
+        forgotten.extend(rows);
+    }
+}
+
+/// Notes that work begins which may leave layers without a row.
+pub(crate) fn begin_work(change: &Transaction<'_>, token: &str) -> Result<()> {
+    change.execute("INSERT INTO unfinished (token) VALUES (?1)", [token])?;
+    Ok(())
+}
+
+/// Notes that this work has left nothing.
+pub(crate) fn end_work(change: &Transaction<'_>, token: &str) -> Result<()> {
+    change.execute("DELETE FROM unfinished WHERE token = ?1", [token])?;
+    Ok(())
+}
+
+/// Notes that all work so far has left nothing.
+pub(crate) fn end_all_work(change: &Transaction<'_>) -> Result<()> {
+    change.execute("DELETE FROM unfinished", ())?;
+    Ok(())
+}
+
+/// Whether some work, running or dead, may have left something.
+pub(crate) fn any_work(connection: &Connection) -> Result<bool> {
+    Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM unfinished)", (), |row| row.get(0))?)
+}
