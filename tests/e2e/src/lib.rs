@@ -1,1 +1,3 @@
-//! Placeholder.
+//! What tests of the whole program share: images made to order.
+
+pub mod images;
