@@ -61,6 +61,15 @@ pub trait DriverFactory: Send + Sync + fmt::Debug {
     /// Cost: some milliseconds.
     fn probe(&self, root: &Path, options: &DriverOptions) -> Suitability;
 
+    /// Whether there are nodes in `root`, without opening it: nothing is made,
+    /// mended or mounted. A root that isn't there, or that was opened and never
+    /// used, has none.
+    ///
+    /// # Errors
+    /// `Io` if that can't be found out; `Corrupt` if `root` is not this
+    /// driver's. Never `Ok(false)` for want of knowing.
+    fn has_data(&self, root: &Path) -> Result<bool>;
+
     /// Opens the driver on `root`, which is made if it isn't there, and
     /// recovers what a crash left: half-made nodes go to be reclaimed, mounts
     /// without a holder are unmounted. What a living process holds is left
