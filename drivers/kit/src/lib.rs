@@ -3,3 +3,11 @@
 //!
 //! Everything here works by descriptor and beneath a root. Nothing here knows
 //! which driver calls it.
+
+pub mod at;
+pub mod fault;
+pub mod idmap;
+pub mod mount;
+pub mod nodes;
+
+mod deep;

@@ -1,0 +1,168 @@
+//! Whose root a directory is: read before anything in it is touched.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use graphdriver_api::{Error, ErrorKind, Op, Recovered, Result};
+use rustix::fs;
+use serde::{Deserialize, Serialize};
+
+use super::call::Call;
+use super::lock::RootLock;
+use super::{Layout, NodeStore, disk};
+
+/// The version of what is the same for all drivers: layout and records.
+const NODES_VERSION: u32 = 1;
+
+const FILE: &str = "format";
+const OWN_DIRS: [&str; 6] = ["making", "drafts", "layers", "mounts", "tickets", "trash"];
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Format {
+    driver: String,
+    version: u32,
+    nodes: u32,
+}
+
+/// Opens or founds the root. Nothing is recovered yet.
+pub(super) fn open(call: Call<'_>, root: &Path, layout: Layout) -> Result<NodeStore> {
+    let at_root = |e: Error| e.with_path(root);
+    make_root(root).map_err(call.io("make the root directory")).map_err(at_root)?;
+    let path = root.canonicalize().map_err(call.io("resolve the root")).map_err(at_root)?;
+    let dir = disk::open_root(&path).map_err(call.io("open the root")).map_err(at_root)?;
+    let lock = disk::open_root(&path).map_err(call.io("open the root")).map_err(at_root)?;
+    let lock = RootLock::new(lock);
+    {
+        let _held = lock.hold().map_err(call.io("lock the root")).map_err(at_root)?;
+        claim(call, &dir, &layout).map_err(at_root)?;
+        make_dirs(&dir, layout.own).map_err(call.io("make the root's directories"))?;
+    }
+    assemble(layout, path, dir, lock).map_err(call.io("open the root's directories"))
+}
+
+fn assemble(
+    layout: Layout,
+    path: std::path::PathBuf,
+    root: OwnedFd,
+    lock: RootLock,
+) -> io::Result<NodeStore> {
+    let shelf = |name| disk::open_dir(&root, name);
+    Ok(NodeStore {
+        making: shelf("making")?,
+        drafts: shelf("drafts")?,
+        layers: shelf("layers")?,
+        mounts: shelf("mounts")?,
+        tickets: shelf("tickets")?,
+        trash: shelf("trash")?,
+        recovered: Recovered::default(),
+        layout,
+        path,
+        root,
+        lock,
+    })
+}
+
+/// Makes the root and what is missing above it, each durable in its parent: a
+/// layer is only as durable as the way to it.
+fn make_root(root: &Path) -> io::Result<()> {
+    if root.try_exists()? {
+        return Ok(());
+    }
+    let above = match root.parent() {
+        Some(above) if !above.as_os_str().is_empty() => above,
+        _ => Path::new("."),
+    };
+    make_root(above)?;
+    match DirBuilder::new().mode(0o700).create(root) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        made => made?,
+    }
+    Ok(fs::fsync(disk::open_root(above)?)?)
+}
+
+/// Makes sure that the root is this driver's, and makes it so if it is empty.
+fn claim(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
+    let ours =
+        Format { driver: layout.driver.to_owned(), version: layout.version, nodes: NODES_VERSION };
+    match read(root).map_err(call.io("read the root's format"))? {
+        Some(bytes) => judge(call, &ours, &bytes),
+        None => found(call, root, &ours),
+    }
+}
+
+fn read(root: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+    disk::find_file(root, FILE)?.map(|file| disk::read_all(&file)).transpose()
+}
+
+fn judge(call: Call<'_>, ours: &Format, bytes: &[u8]) -> Result<()> {
+    let theirs: Format = serde_json::from_slice(bytes).map_err(|e| {
+        call.fail(ErrorKind::Corrupt, "the root's file `format` can't be read").with_source(e)
+    })?;
+    if theirs.driver != ours.driver {
+        let message = format!("this root belongs to the driver {}", theirs.driver);
+        return Err(call.fail(ErrorKind::Corrupt, message));
+    }
+    if theirs.version > ours.version || theirs.nodes > ours.nodes {
+        let message = format!(
+            "this root is of format {}.{}, newer than {}.{}: open it with a newer release",
+            theirs.version, theirs.nodes, ours.version, ours.nodes
+        );
+        return Err(call.fail(ErrorKind::Corrupt, message));
+    }
+    Ok(())
+}
+
+fn found(call: Call<'_>, root: &OwnedFd, ours: &Format) -> Result<()> {
+    let there = disk::names(root).map_err(call.io("read the root"))?;
+    // A founding that was cut off leaves the first; a file system of its own
+    // has the second.
+    let stray = there.iter().find(|name| *name != ".format.new" && *name != "lost+found");
+    if let Some(name) = stray {
+        let message = format!(
+            "this directory isn't a root of {} and isn't empty (it has {name:?}): name another",
+            call.driver
+        );
+        return Err(call.fail(ErrorKind::Corrupt, message));
+    }
+    let write = || -> io::Result<()> { disk::replace_file(root, FILE, &serde_json::to_vec(ours)?) };
+    write().map_err(call.io("write the root's format"))
+}
+
+fn make_dirs(root: &OwnedFd, own: &[&str]) -> io::Result<()> {
+    let mut made = false;
+    for name in OWN_DIRS.iter().chain(own) {
+        made |= disk::make_dir(root, name)?;
+    }
+    if made { disk::sync_dir(root) } else { Ok(()) }
+}
+
+/// Whether `root` holds nodes of the driver, found without opening it or
+/// changing anything. A root that isn't there, or that nobody has founded,
+/// holds none.
+///
+/// # Errors
+/// `Io` if that can't be found out; `Corrupt` as [`NodeStore::open`].
+pub fn has_nodes(root: &Path, driver: &'static str) -> Result<bool> {
+    let call = Call { driver, op: Op::Probe, node: None };
+    let at_root = |e: Error| e.with_path(root);
+    let opened = disk::absent_is_none(disk::open_root(root));
+    let Some(dir) = opened.map_err(call.io("open the root")).map_err(at_root)? else {
+        return Ok(false);
+    };
+    let format = read(&dir).map_err(call.io("read the root's format")).map_err(at_root)?;
+    let Some(format) = format else { return Ok(false) };
+    let newest = Format { driver: driver.to_owned(), version: u32::MAX, nodes: u32::MAX };
+    judge(call, &newest, &format).map_err(at_root)?;
+    let any = || -> io::Result<bool> { Ok(any_in(&dir, "layers")? || any_in(&dir, "drafts")?) };
+    any().map_err(call.io("look for nodes")).map_err(at_root)
+}
+
+fn any_in(root: &OwnedFd, shelf: &str) -> io::Result<bool> {
+    match disk::find_dir(root, shelf)? {
+        Some(dir) => Ok(!disk::names(dir)?.is_empty()),
+        None => Ok(false),
+    }
+}

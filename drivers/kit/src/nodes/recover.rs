@@ -1,0 +1,84 @@
+//! What `open` mends: the leavings of processes that are dead. It looks only
+//! where such leavings can be, so its cost doesn't grow with the nodes.
+
+use std::io;
+
+use graphdriver_api::{DraftId, ErrorKind, Op, Recovered, Result};
+
+use super::call::Call;
+use super::lease::Use;
+use super::mounted::{self, Standing};
+use super::{NodeStore, disk, making, ticket};
+
+pub(super) fn run(store: &NodeStore, call: Call<'_>) -> Result<Recovered> {
+    let half_made = drafts(store).map_err(call.io("set aside what was being made"))?;
+    tickets(store, call)?;
+    Ok(Recovered { half_made, mounts: mounts(store, call)? })
+}
+
+fn drafts(store: &NodeStore) -> io::Result<u64> {
+    let mut count = 0;
+    for name in disk::names(&store.making)? {
+        let _held = store.lock.hold()?;
+        let Some(name) = name.to_str() else { continue };
+        let was_there = disk::is_there(&store.making, name)?;
+        count += u64::from(was_there && making::set_aside_if_dead(store, name)?);
+    }
+    Ok(count)
+}
+
+/// Deletes tickets whose mounts are gone; their mount points are [`mounts`]'s.
+fn tickets(store: &NodeStore, call: Call<'_>) -> Result<()> {
+    let names = disk::names(&store.tickets).map_err(call.io("read the tickets"))?;
+    for id in names.iter().filter_map(|name| DraftId::new(name.to_str()?).ok()) {
+        // Somebody has adopted it, or is about to.
+        let Some(_lease) = free(store, &id)? else { continue };
+        delete_if_gone(store, call, &id)?;
+    }
+    Ok(())
+}
+
+fn delete_if_gone(store: &NodeStore, call: Call<'_>, id: &DraftId) -> Result<()> {
+    let Some(ticket) = ticket::read(store, call, id)? else { return Ok(()) };
+    match store.standing(&ticket).map_err(call.io("look for a mount"))? {
+        Standing::Here(_) | Standing::Elsewhere => Ok(()),
+        Standing::Gone => ticket::delete(store, id).map(drop).map_err(call.io("delete a ticket")),
+    }
+}
+
+/// Unmounts what has neither holder nor ticket.
+fn mounts(store: &NodeStore, call: Call<'_>) -> Result<u64> {
+    let mut count = 0;
+    let names = disk::names(&store.mounts).map_err(call.io("read the mount points"))?;
+    for id in names.iter().filter_map(|name| DraftId::new(name.to_str()?).ok()) {
+        let Some(_lease) = free(store, &id)? else { continue };
+        if ticket::read(store, call, &id)?.is_none() {
+            count += u64::from(end(store, &id).map_err(call.io("end a dead process's mount"))?);
+        }
+    }
+    Ok(count)
+}
+
+/// Unmounts, unless somebody still works in there: then the mount stays, and
+/// keeps its draft busy.
+fn end(store: &NodeStore, id: &DraftId) -> io::Result<bool> {
+    while mounted::stands(store, id)? {
+        match mounted::detach(&store.root_in_sight()?, id) {
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy => return Ok(false),
+            ended => ended?,
+        }
+    }
+    mounted::remove_point(store, id)?;
+    Ok(true)
+}
+
+/// The lease of a draft that nobody holds. For a draft that isn't there, or is
+/// damaged, there is nothing to wait for either: `Some(None)`.
+fn free(store: &NodeStore, id: &DraftId) -> Result<Option<Option<super::Lease>>> {
+    match store.lease_node(Op::Open, id.into(), Use::Mount) {
+        Ok(lease) => Ok(Some(Some(lease))),
+        Err(e) if e.kind() == ErrorKind::Busy => Ok(None),
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::Corrupt) => Ok(Some(None)),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,85 @@
+//! Removing a node: one rename into the trash.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use graphdriver_api::{ErrorKind, LayerId, NodeRef, Op, Result};
+use rustix::fs;
+
+use super::call::Call;
+use super::lease::Use;
+use super::query::Node;
+use super::{NodeStore, children, disk, reclaim};
+use crate::fault;
+
+impl NodeStore {
+    /// Removes a node, as
+    /// [`GraphDriver::remove`](graphdriver_api::GraphDriver::remove) says.
+    ///
+    /// # Errors
+    /// As there; `Busy` also while its tree is [read](Self::read).
+    pub fn remove(&self, node: NodeRef<'_>) -> Result<()> {
+        let call = self.call(Op::Remove, node);
+        let lease = match self.lease_node(Op::Remove, node, Use::Remove) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+            leased => leased?,
+        };
+        match node {
+            NodeRef::Draft(id) => self.check_free(call, id)?,
+            NodeRef::Layer(_) => {}
+        }
+        let aside = {
+            let _held = self.lock.hold().map_err(call.io("lock the root"))?;
+            if let NodeRef::Layer(id) = node {
+                self.check_childless(call, id, lease.node())?;
+            }
+            let aside = reclaim::set_aside(self, self.shelf(node), node.as_str());
+            aside.map_err(call.io("move the node to the trash"))?
+        };
+        self.make_durable(node, &aside).map_err(call.io("flush the removal"))?;
+        self.unlink(lease.node());
+        Ok(())
+    }
+
+    fn check_childless(&self, call: Call<'_>, id: &LayerId, node: &Node) -> Result<()> {
+        let child = children::first(self, id, node.dir());
+        if let Some(child) = child.map_err(call.io("look for its children"))? {
+            return Err(call.fail(ErrorKind::HasChildren, format!("{child} stands on it")));
+        }
+        // Else a power cut could bring a child back, and not the layer.
+        let flushed = disk::sync_dir(&self.drafts).and_then(|()| disk::sync_dir(&self.layers));
+        flushed.map_err(call.io("flush the removal of its children"))
+    }
+
+    /// Flushes the removal, or takes it back: a call that fails has changed
+    /// nothing.
+    fn make_durable(&self, node: NodeRef<'_>, aside: &str) -> io::Result<()> {
+        let synced = disk::sync_dir(self.shelf(node));
+        if synced.is_err() {
+            let _held = self.lock.hold()?;
+            fs::renameat(&self.trash, aside, self.shelf(node), node.as_str())?;
+        }
+        synced
+    }
+
+    /// Takes the link away, unless a new node of that name has come to need it.
+    fn unlink(&self, node: &Node) {
+        let Some(parent) = &node.record().parent else { return };
+        let unlink = || -> io::Result<()> {
+            fault::point("nodes.remove.unlink")?;
+            let _held = self.lock.hold()?;
+            let id = node.id();
+            if disk::is_there(self.shelf(id), id.as_str())?
+                || disk::is_there(&self.making, id.as_str())?
+            {
+                return Ok(());
+            }
+            match disk::find_dir(&self.layers, parent.as_str())? {
+                Some(dir) => children::unlink(dir.as_fd(), id),
+                None => Ok(()),
+            }
+        };
+        // A link that stays is stale, and deleted by whoever finds it.
+        drop(unlink());
+    }
+}
