@@ -23,6 +23,8 @@ use std::sync::Arc;
 use graphdriver_api::Traits;
 use rustix::io::Errno;
 
+use crate::snapshot::Timestamp;
+
 pub use bytes::Bytes;
 pub use changes::{Changes, changes};
 pub use node::{Body, Ino, Mtime, Node};
@@ -68,7 +70,6 @@ impl From<&Traits> for Rules {
 #[derive(Debug, Clone)]
 pub struct Tree {
     nodes: BTreeMap<Ino, Arc<Node>>,
-    root: Ino,
     next: u64,
     /// The step that `now` means, see [`Mtime`].
     step: u32,
@@ -82,13 +83,13 @@ impl Default for Tree {
 }
 
 impl Tree {
-    /// The tree of a draft on nothing: a root directory 0755, 0:0.
+    /// The empty tree: a root directory 0755, 0:0, of time 0.
     #[must_use]
     pub fn new() -> Self {
-        let root = Node::new(Body::Directory(BTreeMap::new()), 0o755, Mtime::now(0));
+        let time = Mtime::at(Timestamp::default());
+        let root = Node::new(Body::Directory(BTreeMap::new()), 0o755, time);
         Self {
-            nodes: BTreeMap::from([(Ino(0), Arc::new(root))]),
-            root: Ino(0),
+            nodes: BTreeMap::from([(Ino::ROOT, Arc::new(root))]),
             next: 1,
             step: 0,
             rules: Rules::POSIX,
@@ -126,7 +127,7 @@ impl Tree {
     /// `ENOENT`, `ENOTDIR`, `ELOOP`, `ENAMETOOLONG`.
     pub fn lookup(&self, path: &Path) -> Outcome<Ino> {
         match self.split(path)? {
-            None => Ok(self.root),
+            None => Ok(Ino::ROOT),
             Some(place) => self.child_of(place.dir, place.name).ok_or(Errno::NOENT),
         }
     }
@@ -158,6 +159,11 @@ impl Tree {
         self.nodes.len() == 1
     }
 
+    /// Every file, in no order that means anything.
+    pub fn files(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.values().map(Arc::as_ref)
+    }
+
     /// The names in a directory, sorted; nothing for anything else.
     pub fn children(&self, dir: Ino) -> impl Iterator<Item = (&OsStr, Ino)> {
         let names = self.nodes.get(&dir).and_then(|node| node.names());
@@ -176,8 +182,8 @@ impl Tree {
             _ => None,
         });
         let Some(name) = names.next_back() else { return Ok(None) };
-        let mut above = vec![self.root];
-        let mut dir = self.root;
+        let mut above = vec![Ino::ROOT];
+        let mut dir = Ino::ROOT;
         for step in names {
             dir = self.enter(dir, step)?;
             above.push(dir);
@@ -281,7 +287,7 @@ impl Tree {
     /// The file at `path`, about to be changed through that name.
     fn own_at(&mut self, path: &Path) -> Outcome<Ino> {
         match self.split(path)? {
-            None => Ok(self.root),
+            None => Ok(Ino::ROOT),
             Some(place) => self.own(&place),
         }
     }

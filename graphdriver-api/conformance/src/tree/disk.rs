@@ -35,7 +35,7 @@ impl Tree {
     /// The first error met, with the path.
     pub fn materialise(&self, root: BorrowedFd<'_>) -> io::Result<()> {
         let mut writer = Writer { tree: self, root, first_names: HashMap::new() };
-        writer.directory(root, Path::new(""), self.root)
+        writer.directory(root, Path::new(""), Ino::ROOT)
     }
 }
 
@@ -59,7 +59,7 @@ impl Visit for Reader {
         let mut node = Node::new(body, stat.st_mode & 0o7777, Mtime::at(mtime(&stat)));
         (node.uid, node.gid, node.xattrs) = (stat.st_uid, stat.st_gid, meta.xattrs);
         let Some((dir, name)) = place else {
-            return self.tree.set_attributes(self.tree.root, &node);
+            return self.tree.set_attributes(Ino::ROOT, &node);
         };
         let ino = self.tree.put(dir, name, node)?;
         if several {

@@ -11,6 +11,11 @@ use crate::snapshot::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ino(pub(super) u64);
 
+impl Ino {
+    /// The root directory of every tree.
+    pub const ROOT: Self = Self(0);
+}
+
 /// A modification time as far as it is known without a clock: exactly one, or
 /// that of a step, or either.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

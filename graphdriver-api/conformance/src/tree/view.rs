@@ -41,8 +41,8 @@ impl Tree {
     /// Every path with its file, in path order, the root (`.`) first.
     #[must_use]
     pub fn paths(&self) -> Vec<(PathBuf, Ino)> {
-        let mut paths = vec![(PathBuf::from("."), self.root)];
-        self.paths_beneath(Path::new(""), self.root, &mut paths);
+        let mut paths = vec![(PathBuf::from("."), Ino::ROOT)];
+        self.paths_beneath(Path::new(""), Ino::ROOT, &mut paths);
         paths
     }
 

@@ -1,0 +1,83 @@
+//! Opens the model.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use graphdriver_api::{
+    DriverFactory, DriverOptions, Error, ErrorKind, Fact, GraphDriver, Op, OptionHelp, Result,
+    Suitability,
+};
+
+use super::NAME;
+use super::driver::Model;
+use super::fault::Fault;
+use super::mounts::forget_dead_mounts;
+use super::place::Place;
+
+/// Makes models. Those of one root share their nodes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ModelFactory {
+    fault: Option<Fault>,
+}
+
+impl ModelFactory {
+    /// Of models without fault.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Of models that make that mistake.
+    #[must_use]
+    pub fn with_fault(fault: Fault) -> Self {
+        Self { fault: Some(fault) }
+    }
+}
+
+impl DriverFactory for ModelFactory {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn summary(&self) -> &'static str {
+        "trees in memory, to judge other drivers by; needs CAP_SYS_ADMIN to mount"
+    }
+
+    fn options(&self) -> &'static [OptionHelp] {
+        &[]
+    }
+
+    fn probe(&self, _root: &Path, options: &DriverOptions) -> Suitability {
+        match no_options(Op::Probe, options) {
+            Ok(()) => Suitability::Suitable(vec![Fact::new("backing", "memory", "")]),
+            Err(error) => Suitability::Unsuitable { reason: error.to_string(), remedy: None },
+        }
+    }
+
+    fn has_data(&self, root: &Path) -> Result<bool> {
+        let Some(place) = Place::existing(root)? else { return Ok(false) };
+        let state = place.lock();
+        let any = !state.drafts.is_empty() || !state.layers.is_empty();
+        Ok(any && self.fault != Some(Fault::HasDataGuesses))
+    }
+
+    fn open(&self, root: &Path, options: &DriverOptions) -> Result<Arc<dyn GraphDriver>> {
+        no_options(Op::Open, options)?;
+        let place = Place::at(root)?;
+        let mounts = forget_dead_mounts(&mut place.lock())?;
+        if self.fault == Some(Fault::OpenForgetsDrafts) {
+            place.lock().drafts.clear();
+        }
+        Ok(Arc::new(Model::new(place, self.fault, mounts)))
+    }
+}
+
+fn no_options(op: Op, options: &DriverOptions) -> Result<()> {
+    match options.0.first() {
+        None => Ok(()),
+        Some((name, _)) => {
+            let why = format!("there is no option {name:?}; this driver has none");
+            Err(Error::new(ErrorKind::InvalidArgument, op, why).with_driver(NAME))
+        }
+    }
+}
