@@ -21,11 +21,11 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::error::Result;
-use platform::Platform;
 use source::Source;
 
 pub(crate) use compression::{Compression, MAGIC_LEN};
-pub(crate) use found::{FoundImage, LayerFile, Manifest, wrong_digest};
+pub(crate) use found::{FoundImage, LayerFile, wrong_digest};
+pub(crate) use platform::Platform;
 pub(crate) use problem::Problem;
 
 /// An opened archive, by the name that the user knows it by.
@@ -39,12 +39,7 @@ impl Archive {
     /// Recognises `file`, which messages call `name`. A stream or a compressed
     /// archive is unpacked into a nameless file in `spool` first; `passed` is
     /// told how far that has come.
-    pub(crate) fn open(
-        file: File,
-        name: &str,
-        spool: &Path,
-        passed: &dyn Fn(u64),
-    ) -> Result<Self> {
+    pub(crate) fn open(file: File, name: &str, spool: &Path, passed: &dyn Fn(u64)) -> Result<Self> {
         let source = Source::open(file, spool, passed).map_err(|p| p.in_archive(name))?;
         Ok(Self { name: name.to_owned(), source })
     }

@@ -1,13 +1,31 @@
 //! Images: what they are called, what they say of themselves, and how they
 //! come into the store and leave it.
 
+mod change;
 mod config;
 mod digest;
+mod filter;
 mod find;
+mod history;
+mod import;
+mod inspect;
+mod lease;
+mod load;
+mod progress;
 mod reference;
+mod remove;
+mod tag;
 
+pub use change::{Change, ChangeError, RunConfig};
 pub use config::{Config, Fields, HistoryEntry, RootFs};
 pub(crate) use digest::is_hex;
 pub use digest::{Algorithm, ChainId, Digest, DigestError, Hasher};
+pub use filter::{Filter, FilterError, NamePattern};
 pub use find::Image;
+pub use history::Step;
+pub use import::Import;
+pub use inspect::inspect;
+pub use load::Loaded;
+pub use progress::{Event, Progress, Silent, Stage};
 pub use reference::{Name, Reference, ReferenceError, Repository};
+pub use remove::Removed;

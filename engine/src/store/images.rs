@@ -77,11 +77,39 @@ pub(crate) fn set_name(
     Ok(before)
 }
 
+/// Notes that `repository` knows an image by its manifest's digest.
+pub(crate) fn set_digest(
+    change: &Transaction<'_>,
+    repository: &Repository,
+    digest: &str,
+    image: &str,
+) -> Result<()> {
+    change.execute(
+        "INSERT INTO repo_digest (repository, digest, image) VALUES (?1, ?2, ?3)
+         ON CONFLICT (repository, digest) DO UPDATE SET image = excluded.image",
+        (repository.as_str(), digest, image),
+    )?;
+    Ok(())
+}
+
 /// Takes a name away.
 pub(crate) fn remove_name(change: &Transaction<'_>, name: &Name) -> Result<()> {
     change.execute(
         "DELETE FROM tag WHERE repository = ?1 AND tag = ?2",
         (name.repository.as_str(), &name.tag),
+    )?;
+    Ok(())
+}
+
+/// Takes a digest's name away.
+pub(crate) fn remove_digest(
+    change: &Transaction<'_>,
+    repository: &Repository,
+    digest: &str,
+) -> Result<()> {
+    change.execute(
+        "DELETE FROM repo_digest WHERE repository = ?1 AND digest = ?2",
+        (repository.as_str(), digest),
     )?;
     Ok(())
 }

@@ -96,7 +96,7 @@ pub(crate) fn forget_unused(change: &Transaction<'_>) -> Result<Vec<String>> {
 
 /// Notes that work begins which may leave layers without a row.
 pub(crate) fn begin_work(change: &Transaction<'_>, token: &str) -> Result<()> {
-    change.execute("INSERT INTO unfinished (token) VALUES (?1)", [token])?;
+    change.execute("INSERT INTO unfinished (token) VALUES (?1) ON CONFLICT DO NOTHING", [token])?;
     Ok(())
 }
 

@@ -1,0 +1,126 @@
+//! One layer: from its archive to a draft whose content is verified.
+
+use std::io::{BufRead, BufReader};
+use std::sync::atomic::Ordering;
+
+use graphdriver_api::{Base, DraftId, DraftSpec, ErrorKind, GraphDriver, Limits};
+
+use super::stream::{self, Algorithms, Cancel, StreamError, Streamed};
+use crate::archive::{Compression, LayerFile, Problem, wrong_digest};
+use crate::image::digest::Hasher;
+use crate::image::progress::{Event, Progress, Stage};
+
+/// Why a layer wasn't unpacked.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The archive is damaged or hostile.
+    Bad(Problem),
+    /// The driver failed.
+    Driver(graphdriver_api::Error),
+    /// Its archive refers to what is beneath it, and the draft has no base yet.
+    NeedsParent(graphdriver_api::Error),
+    /// Something else failed.
+    Other(crate::error::Error),
+    /// Another layer failed.
+    Stopped,
+}
+
+impl From<graphdriver_api::Error> for Failure {
+    fn from(error: graphdriver_api::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+/// Prepares `draft` on `base`, unpacks `file` over it and checks both digests.
+/// Returns the bytes of file content. On a failure the draft may be there; the
+/// caller removes it.
+pub(crate) fn unpack(
+    driver: &dyn GraphDriver,
+    (draft, base): (&DraftId, Base<'_>),
+    file: &LayerFile,
+    cancel: &Cancel,
+    progress: &dyn Progress,
+) -> Result<u64, Failure> {
+    driver.prepare(draft, base, &DraftSpec::default())?;
+    Event::layer(&file.diff_id, Stage::Begun(file.member.len()), progress);
+    let source = stream::Source {
+        reader: file.member.reader(),
+        compression: file.compression,
+        algorithms: Algorithms {
+            blob: file.blob.as_ref().unwrap_or(&file.diff_id).algorithm(),
+            diff_id: file.diff_id.algorithm(),
+        },
+        cancel,
+        progress: &|read| Event::layer(&file.diff_id, Stage::Read(read), progress),
+    };
+    let (applied, streamed) = stream::through(source, |tar| {
+        let applied = driver.apply(draft, tar, &Limits::default());
+        applied.and_then(|applied| stream::drain(tar).map(|()| applied))
+    });
+    let bytes = judge(file, cancel, applied.map(|a| a.bytes), streamed)?;
+    Event::layer(&file.diff_id, Stage::Unpacked, progress);
+    Ok(bytes)
+}
+
+/// The first cause: a stream that broke off makes the driver fail as well, and
+/// a driver that failed breaks the stream off.
+fn judge(
+    file: &LayerFile,
+    cancel: &Cancel,
+    applied: graphdriver_api::Result<u64>,
+    streamed: Result<Streamed, StreamError>,
+) -> Result<u64, Failure> {
+    match (applied, streamed) {
+        (Ok(bytes), Ok(streamed)) => check(file, &streamed).map(|()| bytes).map_err(Failure::Bad),
+        (_, Err(StreamError::Bad(problem))) => Err(blame(file, problem)),
+        _ if cancel.load(Ordering::Relaxed) => Err(Failure::Stopped),
+        (Err(e), _) if e.kind() == ErrorKind::NeedsParent => Err(Failure::NeedsParent(e)),
+        (Err(e), _) if e.kind() == ErrorKind::BadDiff => {
+            Err(blame(file, Problem::because("it can't be unpacked", e)))
+        }
+        (Err(e), _) => Err(Failure::Driver(e)),
+        (Ok(_), Err(StreamError::Stopped)) => Err(Failure::Stopped),
+    }
+}
+
+fn check(file: &LayerFile, streamed: &Streamed) -> Result<(), Problem> {
+    match &file.blob {
+        Some(blob) if *blob != streamed.blob => {
+            return Err(wrong_digest(&file.name, blob, &streamed.blob));
+        }
+        _ => {}
+    }
+    if file.diff_id != streamed.diff_id {
+        let what = format!("{} without compression", file.name);
+        return Err(wrong_digest(&what, &file.diff_id, &streamed.diff_id));
+    }
+    Ok(())
+}
+
+/// A file that isn't what its digest names is simply damaged, whatever became
+/// of it on the way: that is a better answer than what a decompressor or a
+/// driver made of the damage.
+fn blame(file: &LayerFile, problem: Problem) -> Failure {
+    Failure::Bad(damage(file).unwrap_or_else(|| problem.of(&file.name)))
+}
+
+/// Whether the file as it lies in the archive is what its digest says; `None`
+/// if it is, or if nothing says what it should be.
+fn damage(file: &LayerFile) -> Option<Problem> {
+    let mut reader = BufReader::with_capacity(256 << 10, file.member.reader());
+    let found = reader.fill_buf().ok().and_then(|start| Compression::of(start).ok())?;
+    let unpacked = (found == Compression::None).then_some(&file.diff_id);
+    let expected = file.blob.as_ref().or(unpacked)?;
+    let mut hasher = Hasher::new(expected.algorithm());
+    loop {
+        match reader.fill_buf() {
+            Ok([]) => break,
+            Ok(bytes) => hasher.update(bytes),
+            Err(e) => return Some(Problem::because("it can't be read", e).of(&file.name)),
+        }
+        let passed = reader.buffer().len();
+        reader.consume(passed);
+    }
+    let found = hasher.finish();
+    (found != *expected).then(|| wrong_digest(&file.name, expected, &found))
+}
