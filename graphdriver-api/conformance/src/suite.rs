@@ -32,6 +32,7 @@ mod case;
 mod cases;
 mod child;
 mod context;
+mod edits;
 mod files;
 mod harness;
 mod host;

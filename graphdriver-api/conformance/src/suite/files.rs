@@ -118,6 +118,11 @@ impl Files {
         self.mknod(path, kind, major, minor).when(format_args!("mknod {path:?}"))
     }
 
+    /// Makes an empty regular file, in one call.
+    pub(super) fn mknod_file(&self, path: &str) -> Verdict {
+        self.node(path, FileType::RegularFile)
+    }
+
     /// mknod(2), as it answers.
     pub(super) fn mknod(
         &self,
