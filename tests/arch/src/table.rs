@@ -152,6 +152,9 @@ pub const ONLY_EXTERNALS: &[(Room, &[&str], &str)] = &[
 pub const DRIVER_NAMES: &[&str] =
     &["vfs", "overlay2", "fuse", "btrfs", "zfs", "devicemapper", "aufs"];
 
+/// Where such a name is part of the format of layers, which every driver has to read.
+pub const NO_NAMES: &[&str] = &[".wh..wh.aufs"];
+
 /// The row for a crate, if any.
 #[must_use]
 pub fn row_of(krate: &Crate) -> Option<&'static Row> {

@@ -1,6 +1,6 @@
 //! What sources may say.
 
-use crate::table::{DRIVER_NAMES, Room, row_of};
+use crate::table::{DRIVER_NAMES, NO_NAMES, Room, row_of};
 use crate::tokens::{Found, Tokens};
 use crate::workspace::{Crate, Source, Workspace};
 
@@ -25,7 +25,9 @@ pub(super) fn the_suite_names_no_driver(workspace: &Workspace) -> Vec<String> {
         |room| room == Some(Room::Conformance),
         |tokens| {
             let named = tokens.literals.iter().filter_map(|literal| {
-                let name = DRIVER_NAMES.iter().find(|name| has_word(&literal.text, name))?;
+                let text =
+                    NO_NAMES.iter().fold(literal.text.clone(), |text, no| text.replace(no, ""));
+                let name = DRIVER_NAMES.iter().find(|name| has_word(&text, name))?;
                 Some((literal, format!("the suite may not name a driver ({name}): ask its Traits")))
             });
             named.map(at_line).collect()
