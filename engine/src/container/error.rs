@@ -96,6 +96,20 @@ impl Error {
         self.kind
     }
 
+    /// Whether the other end of a pipe or socket was closed.
+    pub(super) fn is_broken_pipe(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::BrokenPipe)
+    }
+
+    /// Whether a file wasn't there.
+    pub(super) fn is_not_found(&self) -> bool {
+        self.io_kind() == Some(io::ErrorKind::NotFound)
+    }
+
+    fn io_kind(&self) -> Option<io::ErrorKind> {
+        self.source.as_deref()?.downcast_ref::<io::Error>().map(io::Error::kind)
+    }
+
     /// The exit status of `sapwood run` for this failure: 127 where the
     /// command isn't there, 126 where it can't be invoked, 125 for all else,
     /// as `docker run` has it.
