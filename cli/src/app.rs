@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::failure::Failure;
+use crate::open::Storage;
 use crate::settings::{GlobalArgs, Settings};
-use crate::{info, log, shell, storage};
+use crate::{image, info, log, shell, storage};
 
 /// Run containers, and look after their storage.
 ///
@@ -31,6 +32,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Image(image::ImageCommand),
     /// Show this host, its drivers, and which one is used why
     Info(info::InfoArgs),
     /// Look at and into what the storage driver keeps
@@ -51,6 +54,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match &cli.command {
         Command::Completion(args) => shell::completion(args)?,
         Command::Man(args) => shell::man(args)?,
+        Command::Image(command) => {
+            let engine = Storage::open(&Settings::load(&cli.global)?)?.engine()?;
+            image::run(&engine, command)?;
+        }
         Command::Info(args) => info::info(&Settings::load(&cli.global)?, args)?,
         Command::Storage(command) => storage::run(&Settings::load(&cli.global)?, command)?,
     }

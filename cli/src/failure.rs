@@ -45,3 +45,9 @@ impl From<graphdriver_api::Error> for Failure {
         Self::new(error.report())
     }
 }
+
+impl From<sapwood_engine::Error> for Failure {
+    fn from(error: sapwood_engine::Error) -> Self {
+        Self::new(error.report())
+    }
+}

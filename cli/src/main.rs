@@ -2,6 +2,7 @@
 
 mod app;
 mod failure;
+mod image;
 mod info;
 mod log;
 mod open;

@@ -2,6 +2,9 @@
 //! because its digest is the image's id, and read leniently, because every
 //! builder adds fields of its own.
 
+use std::time::SystemTime;
+
+use jiff::Timestamp;
 use serde::de::{Deserialize, Deserializer};
 use serde::{Deserialize as Read, Serialize};
 
@@ -80,6 +83,19 @@ pub struct HistoryEntry {
     pub empty_layer: bool,
 }
 
+impl HistoryEntry {
+    /// When, as far as that can be read.
+    #[must_use]
+    pub fn created(&self) -> Option<SystemTime> {
+        time(&self.created)
+    }
+}
+
+/// A time of RFC 3339.
+fn time(text: &str) -> Option<SystemTime> {
+    text.parse::<Timestamp>().ok().map(SystemTime::from)
+}
+
 /// A member that is null counts as absent: Go writes empty lists that way.
 fn lenient<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
@@ -118,6 +134,12 @@ impl Config {
         &self.fields
     }
 
+    /// When it was built, as far as that can be read.
+    #[must_use]
+    pub fn created(&self) -> Option<SystemTime> {
+        time(&self.fields.created)
+    }
+
     /// The diff IDs of its layers, from the lowest up.
     #[must_use]
     pub fn diff_ids(&self) -> &[Digest] {
@@ -138,6 +160,15 @@ mod tests {
         assert_eq!(config.raw(), raw);
         assert_eq!(config.fields().rootfs.kind, "layers");
         assert!(config.diff_ids().is_empty());
+    }
+
+    #[test]
+    fn times_may_have_any_offset_and_may_be_nonsense() {
+        let created = |text: &str| HistoryEntry { created: text.to_owned(), ..HistoryEntry::default() }.created();
+        let at = |s: u64| Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(s));
+        assert_eq!(created("1970-01-01T00:01:00Z"), at(60));
+        assert_eq!(created("1970-01-01T02:00:05.000000000+02:00"), at(5));
+        assert_eq!(created("yesterday"), None);
     }
 
     #[test]

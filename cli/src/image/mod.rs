@@ -1,0 +1,69 @@
+//! The commands on images.
+
+mod history;
+mod import;
+mod inspect;
+mod list;
+mod load;
+mod progress;
+mod remove;
+mod tag;
+
+use std::fs::File;
+use std::io::{IsTerminal, stdin};
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use clap::Subcommand;
+use sapwood_engine::Engine;
+
+use crate::failure::Failure;
+
+/// Commands on images, each with its options.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Load images from an archive or an OCI image layout
+    Load(load::LoadArgs),
+    /// Make an image from an archive of a root file system
+    Import(import::ImportArgs),
+    /// List images
+    Images(list::ImagesArgs),
+    /// Show everything that is known of images, as JSON
+    Inspect(inspect::InspectArgs),
+    /// Show how an image was made
+    History(history::HistoryArgs),
+    /// Give an image a further name
+    Tag(tag::TagArgs),
+    /// Remove images, or some of their names
+    Rmi(remove::RmiArgs),
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// The one line that a person should see.
+pub fn run(engine: &Engine, command: &ImageCommand) -> Result<(), Failure> {
+    match command {
+        ImageCommand::Load(args) => load::load(engine, args),
+        ImageCommand::Import(args) => import::import(engine, args),
+        ImageCommand::Images(args) => list::images(engine, args),
+        ImageCommand::Inspect(args) => inspect::inspect(engine, args),
+        ImageCommand::History(args) => history::history(engine, args),
+        ImageCommand::Tag(args) => tag::tag(engine, args),
+        ImageCommand::Rmi(args) => remove::rmi(engine, args),
+    }
+}
+
+/// Standard input as a file, which another program must be writing to.
+fn standard_input(instead: &str) -> Result<File, Failure> {
+    let input = stdin();
+    if input.is_terminal() {
+        return Err(Failure::new(format!("there is no archive on standard input; {instead}")));
+    }
+    let fd = input.as_fd().try_clone_to_owned();
+    fd.map(File::from).map_err(|e| Failure::new(format!("can't read standard input: {e}")))
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    File::open(path).map_err(|e| Failure::new(format!("can't open {}: {e}", path.display())))
+}
