@@ -4,6 +4,9 @@
 SHELL := /bin/bash
 # Where rustup puts cargo, also for shells that never read a profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
+# tests/vm is what tests/report starts as the guests' init.
+REPORT := cargo build --quiet --locked --package sapwood-vm && \
+	cargo run --quiet --locked --package sapwood-report --
 # Only these packages: make test PACKAGES="sapwood-kit sapwood-vm"
 PACKAGES ?=
 ONLY := $(addprefix --package ,$(PACKAGES))
@@ -21,10 +24,10 @@ run: ## Build, make a busybox image, load it, run it on overlay2 and on vfs
 
 test: ## Run everything that this machine can run; say what ran and what did not
 	@scripts/setup.sh test
-	@cargo run --quiet --locked --package sapwood-report -- $(ONLY) test
+	@$(REPORT) $(ONLY) test
 
 lint: ## Check formatting, lints, documentation, licences
-	@cargo run --quiet --locked --package sapwood-report -- $(ONLY) lint
+	@$(REPORT) $(ONLY) lint
 
 bench: ## Measure container starts beside runc, podman and docker
 	@scripts/setup.sh bench

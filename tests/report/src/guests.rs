@@ -1,7 +1,6 @@
 //! Suites that run once more in a virtual machine, as suites.toml lists them.
 
 use std::fs;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use sapwood_vm::{Ended, Machine, SuiteReport};
@@ -94,7 +93,6 @@ fn run_one(
 
 fn machine(request: &Request, guest: &Guest, suite: &Suite) -> Result<Machine, String> {
     let mut machine = Machine::new()
-        .helper(helper(suite))
         .directory(&suite.cwd)
         .share(&request.root)
         .test_deadline(Duration::from_secs(guest.test_seconds))
@@ -107,12 +105,6 @@ fn machine(request: &Request, guest: &Guest, suite: &Suite) -> Result<Machine, S
     }
     machine = guest.modules.iter().fold(machine, Machine::module);
     Ok(guest.env.iter().fold(machine, |machine, (name, value)| machine.env(name, value)))
-}
-
-/// Beside `deps`, where the same build put it.
-fn helper(suite: &Suite) -> PathBuf {
-    let profile = suite.binary_path.parent().and_then(|deps| deps.parent());
-    profile.map_or_else(PathBuf::new, |profile| profile.join("sapwood-vm"))
 }
 
 fn count(guest: &Guest, report: &SuiteReport, tally: &mut Tally) -> Result<(), Error> {
