@@ -17,7 +17,9 @@ use crate::traits::Traits;
 /// What a new draft stands on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Base<'a> {
-    /// Nothing: an empty tree whose root is a directory 0755, 0:0.
+    /// Nothing: an empty tree whose root is a directory 0755, 0:0, last
+    /// modified at time 0 (1970), so that what comes of it depends on nothing
+    /// else.
     Scratch,
     /// A committed layer.
     Layer(&'a LayerId),

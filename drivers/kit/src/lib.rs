@@ -4,10 +4,14 @@
 //! Everything here works by descriptor and beneath a root. Nothing here knows
 //! which driver calls it.
 
+pub mod archive;
 pub mod at;
+pub mod copy;
+pub mod diff;
 pub mod fault;
 pub mod idmap;
 pub mod mount;
 pub mod nodes;
+pub mod whiteout;
 
 mod deep;

@@ -1,0 +1,225 @@
+//! Two trees side by side, in path order.
+
+use std::cmp::Ordering;
+use std::ffi::{OsStr, OsString};
+use std::ops::ControlFlow;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use graphdriver_api::{Op, Result};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::at::{self, Context, Descent, Meta, Names};
+
+/// A file where the walk found it.
+#[derive(Debug, Clone, Copy)]
+pub struct Located<'a> {
+    /// The directory it is in; for the root, the root itself.
+    pub dir: BorrowedFd<'a>,
+    /// Its name there; for the root, `.`.
+    pub name: &'a OsStr,
+    /// What stat(2) said of it.
+    pub meta: Meta,
+}
+
+/// What stands at one path in both trees; at least one side is there.
+#[derive(Debug, Clone, Copy)]
+pub struct Pair<'a> {
+    /// Relative to the root; the root itself is `.`.
+    pub path: &'a Path,
+    /// In the older tree.
+    pub old: Option<Located<'a>>,
+    /// In the newer tree.
+    pub new: Option<Located<'a>>,
+}
+
+impl Pair<'_> {
+    /// Whether it is the root.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.path == Path::new(".")
+    }
+}
+
+/// Takes a pair; `Break` ends the walk without error.
+pub type PairSink<'a> = dyn FnMut(&Pair<'_>) -> Result<ControlFlow<()>> + 'a;
+
+/// The names of a directory in both trees, and how far the walk has come.
+#[derive(Default)]
+struct Level {
+    old: Names,
+    new: Names,
+    next_old: usize,
+    next_new: usize,
+}
+
+/// Visits every name of either tree in path order, a directory before what is
+/// in it. Beneath a directory that is deleted, or no directory any more,
+/// nothing is visited.
+///
+/// # Errors
+/// The visitor's, and those of reading a directory, with the path. What
+/// vanishes while it is being looked at is not there.
+pub fn walk(
+    op: Op,
+    old: Option<BorrowedFd<'_>>,
+    new: BorrowedFd<'_>,
+    visit: &mut PairSink<'_>,
+) -> Result<()> {
+    let Some(mut walk) = Walk::start(op, old, new, visit)? else { return Ok(()) };
+    loop {
+        match walk.step(visit)? {
+            ControlFlow::Continue(true) => {}
+            ControlFlow::Continue(false) | ControlFlow::Break(()) => return Ok(()),
+        }
+    }
+}
+
+struct Walk {
+    op: Op,
+    new: Descent<Level>,
+    /// As deep as `new`, or less: then the directories below are only in the
+    /// newer tree.
+    old: Option<Descent<()>>,
+}
+
+impl Walk {
+    fn start(
+        op: Op,
+        old: Option<BorrowedFd<'_>>,
+        new: BorrowedFd<'_>,
+        visit: &mut PairSink<'_>,
+    ) -> Result<Option<Self>> {
+        let root = OsStr::new(".");
+        let look = |dir| -> Result<Located<'_>> {
+            let meta = Meta::at(dir, root).doing(op, "look at the root", ".")?;
+            Ok(Located { dir, name: root, meta })
+        };
+        let pair =
+            Pair { path: Path::new("."), old: old.map(look).transpose()?, new: Some(look(new)?) };
+        if visit(&pair)?.is_break() {
+            return Ok(None);
+        }
+        let mut walk = Self {
+            op,
+            new: Descent::new(open_root(op, new)?, Level::default()),
+            old: old.map(|fd| Ok(Descent::new(open_root(op, fd)?, ()))).transpose()?,
+        };
+        walk.read_level(old.is_some())?;
+        Ok(Some(walk))
+    }
+
+    /// Visits one name; tells whether there are more.
+    fn step(&mut self, visit: &mut PairSink<'_>) -> Result<ControlFlow<(), bool>> {
+        let Some(name) = self.new.data_mut().next() else { return self.ascend() };
+        let path = self.new.join(&name);
+        let old = match self.beside() {
+            Some(old) => meta(self.op, old.dir(), &name, &path)?,
+            None => None,
+        };
+        let new = meta(self.op, self.new.dir(), &name, &path)?;
+        if old.is_none() && new.is_none() {
+            return Ok(ControlFlow::Continue(true));
+        }
+        let located = |dir, meta: Option<Meta>| meta.map(|meta| Located { dir, name: &name, meta });
+        let pair = Pair {
+            path: &path,
+            old: self.beside().and_then(|o| located(o.dir(), old)),
+            new: located(self.new.dir(), new),
+        };
+        if visit(&pair)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        if new.is_some_and(|m| m.is_dir()) {
+            self.enter(name, old.is_some_and(|m| m.is_dir()))?;
+        }
+        Ok(ControlFlow::Continue(true))
+    }
+
+    /// The older tree's directory, if it has the current one.
+    fn beside(&self) -> Option<&Descent<()>> {
+        self.old.as_ref().filter(|old| old.depth() == self.new.depth())
+    }
+
+    fn enter(&mut self, name: OsString, both: bool) -> Result<()> {
+        let Some(dir) = self.open(self.new.dir(), &name)? else { return Ok(()) };
+        let old = match self.beside().filter(|_| both) {
+            Some(old) => self.open(old.dir(), &name)?,
+            None => None,
+        };
+        let both = old.is_some();
+        let path = self.new.join(&name);
+        if let (Some(descent), Some(dir)) = (self.old.as_mut(), old) {
+            let entered = descent.push(name.clone(), dir, ());
+            entered.doing(self.op, "enter the directory", &path)?;
+        }
+        let entered = self.new.push(name, dir, Level::default());
+        entered.doing(self.op, "enter the directory", &path)?;
+        self.read_level(both)
+    }
+
+    /// `None` if it isn't there any more, or is no directory any more.
+    fn open(&self, dir: BorrowedFd<'_>, name: &OsStr) -> Result<Option<OwnedFd>> {
+        match at::open_dir(dir, name) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+            Err(e) => Err(e).doing(self.op, "open the directory", self.new.join(name)),
+        }
+    }
+
+    fn read_level(&mut self, both: bool) -> Result<()> {
+        let read = |dir, path: &Path| Names::read(dir).doing(self.op, "read the directory", path);
+        let path = self.new.path();
+        let new = read(self.new.dir(), &path)?;
+        let old = match self.old.as_ref().filter(|_| both) {
+            Some(old) => read(old.dir(), &path)?,
+            None => Names::default(),
+        };
+        *self.new.data_mut() = Level { old, new, next_old: 0, next_new: 0 };
+        Ok(())
+    }
+
+    fn ascend(&mut self) -> Result<ControlFlow<(), bool>> {
+        let path = self.new.path();
+        let both = self.beside().is_some();
+        if let Some(old) = self.old.as_mut().filter(|_| both) {
+            old.pop().doing(self.op, "leave the directory", &path)?;
+        }
+        let left = self.new.pop().doing(self.op, "leave the directory", &path)?;
+        Ok(ControlFlow::Continue(left.is_some()))
+    }
+}
+
+impl Level {
+    /// The next name in the order of bytes, from either side.
+    fn next(&mut self) -> Option<OsString> {
+        let old = self.old.get(self.next_old).map(|n| n.name);
+        let new = self.new.get(self.next_new).map(|n| n.name);
+        let order = match (old, new) {
+            (None, None) => return None,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) => old.as_bytes().cmp(new.as_bytes()),
+        };
+        let name = if order.is_le() { old } else { new }.map(OsStr::to_owned);
+        self.next_old += usize::from(order.is_le());
+        self.next_new += usize::from(order.is_ge());
+        name
+    }
+}
+
+/// A descriptor of its own, at the beginning of the directory.
+fn open_root(op: Op, root: BorrowedFd<'_>) -> Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    at::open_beneath(root, &PathBuf::from("."), flags).doing(op, "open the root", ".")
+}
+
+fn meta(op: Op, dir: BorrowedFd<'_>, name: &OsStr, path: &Path) -> Result<Option<Meta>> {
+    match Meta::at(dir, name) {
+        Ok(meta) => Ok(Some(meta)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e).doing(op, "look at the file", path),
+    }
+}
