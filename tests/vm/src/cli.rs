@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use sapwood_vm::{Disk, Error, Machine, NOT_RUN_ENV, Report, Size, SuiteReport};
+use sapwood_vm::{Disk, Error, Machine, NOT_RUN_ENV, Report, Size, SuiteReport, pass_not_run_on};
 
 /// Runs a program that was built here in a virtual machine (User-mode Linux).
 #[derive(Debug, Parser)]
@@ -136,7 +136,7 @@ impl Options {
 }
 
 fn finish(report: &Report) -> Result<u8, Error> {
-    pass_not_run_on(report)?;
+    report_not_run(report)?;
     if !matches!(report.ended(), sapwood_vm::Ended::Exited(_)) {
         say(&format!("sapwood-vm: {}\n", report.ended()));
     }
@@ -144,24 +144,17 @@ fn finish(report: &Report) -> Result<u8, Error> {
 }
 
 fn finish_each(report: &SuiteReport) -> Result<u8, Error> {
-    pass_not_run_on(report.machine())?;
+    report_not_run(report.machine())?;
     say(&report.to_string());
     Ok(u8::from(!report.is_success()))
 }
 
 /// The guest's reports of what could not run go where the caller's would.
-fn pass_not_run_on(report: &Report) -> Result<(), Error> {
-    let Some(path) = env::var_os(NOT_RUN_ENV).map(PathBuf::from) else {
-        report.not_run().iter().for_each(|line| say(&format!("{line}\n")));
-        return Ok(());
-    };
-    let lines: String = report.not_run().iter().map(|line| format!("{line}\n")).collect();
-    std::fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(&path)
-        .and_then(|mut file| file.write_all(lines.as_bytes()))
-        .map_err(|source| Error::Io { action: "write", path, source })
+fn report_not_run(report: &Report) -> Result<(), Error> {
+    pass_not_run_on(report.not_run()).map_err(|source| {
+        let path = env::var_os(NOT_RUN_ENV).unwrap_or_default().into();
+        Error::Io { action: "write", path, source }
+    })
 }
 
 /// For people. With standard error gone there's nobody left to tell.

@@ -58,7 +58,7 @@ pub use crate::error::{Error, Prerequisite};
 pub use crate::guest::enter as guest_main;
 pub use crate::job::{OUTPUT_ENV, VM_ENV};
 pub use crate::machine::Machine;
-pub use crate::not_run::{NOT_RUN_ENV, not_run};
+pub use crate::not_run::{NOT_RUN_ENV, not_run, pass_not_run_on};
 pub use crate::report::{Ended, Report};
 pub use crate::size::Size;
 pub use crate::suite::{SuiteReport, TestResult};

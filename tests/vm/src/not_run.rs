@@ -7,7 +7,6 @@
 use std::env;
 use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::path::Path;
 
 /// Names the file that collects what did not run, one line each:
 /// `NOT RUN: <suite>::<test>: <reason>`. Unset outside `make test`.
@@ -24,19 +23,25 @@ pub const NOT_RUN_ENV: &str = "SAPWOOD_NOT_RUN";
 /// The file could not be written. Let the test fail then: a skip that
 /// nobody hears of is what this is here to prevent.
 pub fn not_run(reason: &str) -> io::Result<()> {
-    report(&test_name(), reason)
+    write(&format!("NOT RUN: {}: {}\n", test_name(), reason.replace('\n', " ")))
 }
 
-fn report(name: &str, reason: &str) -> io::Result<()> {
-    let line = format!("NOT RUN: {name}: {}\n", reason.replace('\n', " "));
+/// Reports lines that others wrote, in a guest for one, as [`not_run`] reports its own.
+///
+/// # Errors
+///
+/// As [`not_run`].
+pub fn pass_not_run_on(lines: &[String]) -> io::Result<()> {
+    lines.iter().try_for_each(|line| write(&format!("{line}\n")))
+}
+
+fn write(line: &str) -> io::Result<()> {
     match env::var_os(NOT_RUN_ENV) {
-        Some(path) => append(Path::new(&path), &line),
+        Some(path) => {
+            OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())
+        }
         None => io::stderr().write_all(line.as_bytes()),
     }
-}
-
-pub(crate) fn append(path: &Path, lines: &str) -> io::Result<()> {
-    OpenOptions::new().append(true).create(true).open(path)?.write_all(lines.as_bytes())
 }
 
 /// The test as `cargo nextest` names it, or by its binary and thread.

@@ -49,6 +49,20 @@ fn mistakes_are_named_in_one_line() {
     }
 }
 
+#[test]
+fn reports_of_what_did_not_run_are_passed_on() {
+    if machine().is_none() {
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let script = "echo 'NOT RUN: a::b: no moon' >> $SAPWOOD_NOT_RUN";
+    let output = output(
+        vm().args(["run", "/bin/sh", "-c", script]).env(sapwood_vm::NOT_RUN_ENV, file.path()),
+    );
+    assert!(output.status.success());
+    assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "NOT RUN: a::b: no moon\n");
+}
+
 /// A test runner that gives up kills the caller, not the machine.
 #[test]
 fn nothing_outlives_a_killed_caller() {

@@ -62,9 +62,7 @@ fn how_it_broke(status: ExitStatus, deadline: Duration, log: &str) -> Result<End
     match status.code() {
         Some(STATUS_TIMED_OUT) => Ok(Ended::TimedOut(deadline)),
         Some(STATUS_NOT_STARTED) => Err(Error::Setup(log.trim().to_owned())),
-        _ => {
-            Ok(Ended::InitDied(format!("the machine ended with {status}, before its program did")))
-        }
+        _ => Ok(Ended::InitDied(format!("the machine did not power itself off: {status}"))),
     }
 }
 
