@@ -1,0 +1,12 @@
+//! Images in the engine, on the model driver: every node can be looked at, and
+//! nothing needs a mount.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod damage;
+mod fixture;
+mod import;
+mod load;
+mod platforms;
+mod remove;
+mod together;
