@@ -65,7 +65,7 @@ fn the_end_of_init_is_no_kernel_panic() {
 #[test]
 fn a_hang_is_ended_at_its_deadline_and_nothing_is_left() {
     let Some(machine) = machine() else { return };
-    let deadline = Duration::from_secs(5);
+    let deadline = Duration::from_secs(10);
     // Processes that wait and one that computes: the latter outlives a killed kernel.
     let script = "echo up; sleep 1000 & sleep 1000 & while :; do :; done";
     let report = sh(&machine.deadline(deadline), script);
