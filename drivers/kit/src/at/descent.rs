@@ -75,6 +75,13 @@ impl<T> Descent<T> {
         self.above.iter().map(|(_, name)| name.as_os_str())
     }
 
+    /// The name of the directory at `depth` below the root on the way to the
+    /// current one; the first is at 0.
+    #[must_use]
+    pub fn name_at(&self, depth: usize) -> Option<&OsStr> {
+        self.above.get(depth).map(|(_, name)| name.as_os_str())
+    }
+
     /// The path of `name` in the current directory, relative to the root.
     #[must_use]
     pub fn join(&self, name: &OsStr) -> PathBuf {
