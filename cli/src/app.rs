@@ -3,11 +3,12 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use sapwood_engine::Engine;
 
-use crate::failure::Failure;
+use crate::failure::{ENGINE_FAILED, Failure};
 use crate::open::Storage;
 use crate::settings::{GlobalArgs, Settings};
-use crate::{image, info, log, shell, storage};
+use crate::{container, image, info, log, shell, storage};
 
 /// Run containers, and look after their storage.
 ///
@@ -32,6 +33,12 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run a command in a new container
+    Run(Box<container::RunArgs>),
+    /// List containers
+    Ps(container::PsArgs),
+    /// Remove containers
+    Rm(container::RmArgs),
     #[command(flatten)]
     Image(image::ImageCommand),
     /// Show this host, its drivers, and which one is used why
@@ -51,15 +58,37 @@ enum Command {
 /// The one line that a person should see, with the exit status.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     log::start(cli.global.log_level);
-    match &cli.command {
-        Command::Completion(args) => shell::completion(args)?,
-        Command::Man(args) => shell::man(args)?,
-        Command::Image(command) => {
-            let engine = Storage::open(&Settings::load(&cli.global)?)?.engine()?;
-            image::run(&engine, command)?;
+    match cli.command {
+        Command::Run(args) => return run_container(&cli.global, *args),
+        Command::Ps(args) => {
+            let (engine, settings) = open(&cli.global)?;
+            container::ps(&engine, &settings.runroot, &args)?;
         }
-        Command::Info(args) => info::info(&Settings::load(&cli.global)?, args)?,
-        Command::Storage(command) => storage::run(&Settings::load(&cli.global)?, command)?,
+        Command::Rm(args) => {
+            let (engine, settings) = open(&cli.global)?;
+            container::rm(&engine, &settings.runroot, &args)?;
+        }
+        Command::Completion(args) => shell::completion(&args)?,
+        Command::Man(args) => shell::man(&args)?,
+        Command::Image(command) => {
+            let (engine, _) = open(&cli.global)?;
+            image::run(&engine, &command)?;
+        }
+        Command::Info(args) => info::info(&Settings::load(&cli.global)?, &args)?,
+        Command::Storage(command) => storage::run(&Settings::load(&cli.global)?, &command)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn open(args: &GlobalArgs) -> Result<(Engine, Settings), Failure> {
+    let settings = Settings::load(args)?;
+    let engine = Storage::open(&settings)?.engine()?;
+    Ok((engine, settings))
+}
+
+/// Whatever keeps a container from being run, its exit status says that it
+/// wasn't the container's own.
+fn run_container(global: &GlobalArgs, args: container::RunArgs) -> Result<ExitCode, Failure> {
+    let (engine, settings) = open(global).map_err(|f| f.with_status(ENGINE_FAILED))?;
+    container::run(&engine, &settings.runroot, args)
 }

@@ -1,6 +1,7 @@
 //! The command `sapwood`: runs containers, and looks after their storage.
 
 mod app;
+mod container;
 mod failure;
 mod image;
 mod info;
@@ -19,9 +20,13 @@ use clap::Parser;
 use crate::app::Cli;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match app::run(cli) {
-        Ok(code) => code,
-        Err(failure) => log::failed(&failure),
-    }
+    let done = if container::is_monitor() {
+        container::monitor().map(|()| ExitCode::SUCCESS)
+    } else {
+        match Cli::try_parse() {
+            Ok(cli) => app::run(cli),
+            Err(e) => return container::bad_usage(&e),
+        }
+    };
+    done.unwrap_or_else(|failure| log::failed(&failure))
 }

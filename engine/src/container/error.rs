@@ -138,6 +138,24 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
+impl From<graphdriver_api::Error> for Error {
+    fn from(error: graphdriver_api::Error) -> Self {
+        Self::new(ErrorKind::Storage, error.report())
+    }
+}
+
+impl From<crate::Error> for Error {
+    fn from(error: crate::Error) -> Self {
+        let kind = match &error {
+            crate::Error::NoSuchImage(_) => ErrorKind::NotFound,
+            crate::Error::AmbiguousId { .. } => ErrorKind::Ambiguous,
+            crate::Error::BadReference { .. } => ErrorKind::Invalid,
+            _ => ErrorKind::Storage,
+        };
+        Self::new(kind, error.report())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

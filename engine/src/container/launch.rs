@@ -107,7 +107,7 @@ impl Launch<'_> {
         let given = self.request.hostname.clone();
         given.unwrap_or_else(|| match self.request.network {
             Network::Host => self.host.hostname.clone(),
-            Network::None => self.id.chars().take(12).collect(),
+            Network::None => super::short(self.id).to_owned(),
         })
     }
 

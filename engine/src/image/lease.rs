@@ -12,7 +12,8 @@
 //!
 //! Cleaning up removes layers that nothing needs and drafts that can only be a
 //! dead load's. It touches nodes by their names alone: layers called by a
-//! chain ID (64 hex digits) and drafts called `unpack-…` are the images'.
+//! chain ID (64 hex digits) and drafts called `unpack-…` are the images', and
+//! layers called `init-…` stand between an image and its containers.
 //! Everything else belongs to others.
 
 use std::collections::HashSet;
@@ -89,7 +90,7 @@ pub(crate) fn clean_up(engine: &Engine) -> Result<Vec<String>> {
         layers::forget_unused(t)
     })?;
     remove_unrecorded(engine)?;
-    engine.store().write(Durability::Later, |t| layers::end_all_work(t))?;
+    engine.store().write(Durability::Later, layers::end_all_work)?;
     drop(lock);
     engine.driver().reclaim()?;
     Ok(forgotten)
@@ -101,7 +102,7 @@ fn remove_unrecorded(engine: &Engine) -> Result<()> {
     let mut nodes = engine.driver().list()?;
     nodes.retain(|node| match &node.id {
         NodeId::Draft(id) => id.as_str().starts_with(PREFIX),
-        NodeId::Layer(id) => is_chain_id(id.as_str()) && !known.contains(id.as_str()),
+        NodeId::Layer(id) => is_ours(id.as_str()) && !known.contains(id.as_str()),
     });
     // Drafts before layers, and each layer before the one beneath it.
     nodes.sort_by_key(|node| (matches!(node.id, NodeId::Layer(_)), std::cmp::Reverse(node.depth)));
@@ -116,6 +117,11 @@ fn remove_unrecorded(engine: &Engine) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// An image's layer, or the one between an image and its containers.
+fn is_ours(id: &str) -> bool {
+    is_chain_id(id) || crate::container::is_init_layer(id)
 }
 
 fn is_chain_id(id: &str) -> bool {

@@ -25,6 +25,7 @@ pub use find::Image;
 pub use history::Step;
 pub use import::Import;
 pub use inspect::inspect;
+pub(crate) use lease::{Lease, clean_up_if_needed};
 pub use load::Loaded;
 pub use progress::{Event, Progress, Silent, Stage};
 pub use reference::{Name, Reference, ReferenceError, Repository};

@@ -18,7 +18,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::monitor::{Ending, Order, ProcessId, Report, receive, send};
 
 pub(super) use self::signals::Signals;
-pub(super) use self::streams::{Pipes, pipes};
+pub(super) use self::streams::pipes;
 pub(super) use self::terminal::{Console, Terminal};
 
 /// What the engine does when it learns that the command runs.

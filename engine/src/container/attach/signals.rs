@@ -78,9 +78,11 @@ impl Signals {
 }
 
 impl Drop for Signals {
-    /// The mask as it was. Restoring a mask that was in force can't fail.
+    /// The mask as it was.
     fn drop(&mut self) {
-        drop(self.before.thread_set_mask());
+        if let Err(e) = self.before.thread_set_mask() {
+            tracing::debug!("can't restore the signal mask: {e}");
+        }
     }
 }
 

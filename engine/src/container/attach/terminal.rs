@@ -139,10 +139,12 @@ fn make_raw(fd: OwnedFd) -> Result<(OwnedFd, Termios)> {
 }
 
 impl Drop for Terminal {
-    /// A terminal that was hung up can't be restored and needn't be.
     fn drop(&mut self) {
-        if let Some((fd, before)) = &self.restore {
-            drop(tcsetattr(fd, OptionalActions::Now, before));
+        if let Some((fd, before)) = &self.restore
+            && let Err(e) = tcsetattr(fd, OptionalActions::Now, before)
+        {
+            // A terminal that was hung up can't be restored and needn't be.
+            tracing::debug!("can't restore the terminal: {e}");
         }
     }
 }

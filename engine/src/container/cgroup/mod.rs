@@ -12,7 +12,7 @@ mod tree;
 
 pub use check::check;
 pub use layout::{Hierarchy, Layout};
-pub use tree::{kill, remove};
+pub use tree::{kill, members, remove};
 
 use std::path::PathBuf;
 

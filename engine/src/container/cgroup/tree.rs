@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use super::Layout;
 use super::layout::existing;
 use crate::container::error::{Error, Result};
+use crate::container::monitor::ProcessId;
 
 /// Kills every process in the group and beneath it, in every hierarchy, and
 /// tells whether there was any.
@@ -84,6 +85,27 @@ fn children(dir: &Path) -> Result<Vec<std::path::PathBuf>> {
         }
     }
     Ok(dirs)
+}
+
+/// The processes in the group and beneath it, in every hierarchy.
+///
+/// # Errors
+/// A group can't be read.
+pub fn members(layout: &Layout, group: &Path) -> Result<Vec<ProcessId>> {
+    let mut found = Vec::new();
+    for mount in layout.mounts() {
+        if let Some(dir) = existing(mount, group)? {
+            members_beneath(&dir, &mut found)?;
+        }
+    }
+    Ok(found)
+}
+
+fn members_beneath(dir: &Path, found: &mut Vec<ProcessId>) -> Result<()> {
+    for pid in processes(dir)? {
+        found.extend(ProcessId::of(pid)?);
+    }
+    children(dir)?.iter().try_for_each(|child| members_beneath(child, found))
 }
 
 /// Removes the group and what a privileged container made beneath it, in every

@@ -178,7 +178,7 @@ fn wait_for_either(
 fn clean_up(runtime: &mut dyn Runtime, job: &Job) -> Result<()> {
     let layout = Layout::probe()?;
     while cgroup::kill(&layout, &job.cgroup)? {
-        reaper::collect_orphans()?;
+        reaper::wait_for_orphan()?;
     }
     let deleted = runtime.delete(job);
     cgroup::remove(&layout, &job.cgroup)?;

@@ -99,10 +99,12 @@ fn ending(status: WaitStatus) -> Option<Ending> {
         .or_else(|| status.terminating_signal().and_then(byte).map(Ending::Signal))
 }
 
-/// Waits for orphans that have ended.
-pub(super) fn collect_orphans() -> Result<()> {
-    while next(WaitOptions::NOHANG)?.is_some() {}
-    Ok(())
+/// Waits until an orphan ends: one that was killed, so that this is short.
+pub(super) fn wait_for_orphan() -> Result<()> {
+    match next(WaitOptions::empty())? {
+        Some(_) => Ok(()),
+        None => Err(Error::invalid("a process in the container's control group isn't its own")),
+    }
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub use volume::{Propagation, Volume};
 pub struct ValueError(String);
 
 impl ValueError {
-    fn new(message: impl Into<String>) -> Self {
+    pub(super) fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }
 }
