@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 
 use crate::at;
 
@@ -13,6 +13,8 @@ const PIECE: usize = 3800;
 
 /// Opens a directory beneath `root` for reading, by a path none of whose
 /// components may be a symbolic link. The empty path is the root itself.
+/// Reading it leaves no trace in its access time, where we may (its owner and
+/// CAP_FOWNER may).
 ///
 /// A path longer than `PATH_MAX` is walked in pieces, so trees as deep as a
 /// container can make them are reached with two descriptors.
@@ -36,7 +38,11 @@ pub(crate) fn open_dir(root: impl AsFd, path: &Path) -> Result<OwnedFd> {
 }
 
 fn open_piece(dir: impl AsFd, piece: &Path) -> Result<OwnedFd> {
-    at::open_beneath(dir, piece, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW)
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    match at::open_beneath(&dir, piece, flags | OFlags::NOATIME) {
+        Err(Errno::PERM) => at::open_beneath(&dir, piece, flags),
+        opened => opened,
+    }
 }
 
 #[cfg(test)]
