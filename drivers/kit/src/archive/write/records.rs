@@ -86,6 +86,6 @@ mod tests {
         records.xattr(b"user.a", b"1=\n");
         records.xattr(b"user.a=b%", b"\xff");
         let text = String::from_utf8_lossy(&records.bytes).into_owned();
-        assert_eq!(text, "26 SCHILY.xattr.user.a=1=\n\n38 LIBARCHIVE.xattr.user.a%3Db%25=/w\n");
+        assert_eq!(text, "27 SCHILY.xattr.user.a=1=\n\n37 LIBARCHIVE.xattr.user.a%3Db%25=/w\n");
     }
 }
