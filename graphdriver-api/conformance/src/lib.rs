@@ -5,6 +5,7 @@
 //! [`Traits`](graphdriver_api::Traits).
 
 pub mod expect;
+pub mod history;
 pub mod model;
 pub mod snapshot;
 pub mod suite;

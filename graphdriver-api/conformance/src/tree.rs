@@ -27,8 +27,14 @@ use crate::snapshot::Timestamp;
 
 pub use bytes::Bytes;
 pub use changes::{Changes, changes};
+pub(crate) use disk::set_time;
 pub use node::{Body, Ino, Mtime, Node};
 pub use rename::Rename;
+
+/// The answer to what nobody should try for real: opening a device, writing
+/// through a mapping behind a file's end (a mapping can't make it longer), and
+/// what file systems are known to disagree about.
+pub const NOT_TRIED: Errno = Errno::CANCELED;
 
 /// What an operation answers.
 pub type Outcome<T = ()> = Result<T, Errno>;
@@ -113,6 +119,13 @@ impl Tree {
             Arc::make_mut(node).below = Some(nlink);
         }
         child
+    }
+
+    /// Says when the root was modified.
+    pub(crate) fn set_root_mtime(&mut self, mtime: Mtime) {
+        if let Some(root) = self.nodes.get_mut(&Ino::ROOT) {
+            Arc::make_mut(root).mtime = mtime;
+        }
     }
 
     /// What `now` means from here on: the number of a step, of which somebody

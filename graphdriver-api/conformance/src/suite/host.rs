@@ -73,7 +73,7 @@ impl Host {
     }
 
     /// A new directory for one case.
-    pub(super) fn room(&self) -> Verdict<tempfile::TempDir> {
+    pub(crate) fn room(&self) -> Verdict<tempfile::TempDir> {
         let home = self.home.as_ref().ok_or_else(|| Stop::failed("a child runs no cases"))?;
         let room = tempfile::Builder::new().prefix("case.").tempdir_in(home.path());
         room.when("make the case's directory")

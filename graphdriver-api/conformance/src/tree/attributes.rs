@@ -39,7 +39,7 @@ impl Tree {
             if node.mode & 0o010 != 0 {
                 node.mode &= !0o2000;
             }
-            node.xattrs.remove(OsStr::new("security.capability"));
+            node.xattrs.remove(OsStr::new(super::content::CAPABILITIES));
         }
         Ok(())
     }

@@ -6,13 +6,17 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::node::{Body, Ino};
-use super::{Outcome, Tree};
+use super::{NOT_TRIED, Outcome, Tree};
+
+/// File capabilities, which anything but a plain read may take away.
+pub(super) const CAPABILITIES: &str = "security.capability";
 
 /// What an open for writing finds in the way.
 fn not_a_file(body: &Body) -> Errno {
     match body {
         Body::Directory(_) => Errno::ISDIR,
         Body::Symlink(_) => Errno::LOOP,
+        Body::CharDevice(..) | Body::BlockDevice(..) => NOT_TRIED,
         // A pipe without a reader (O_NONBLOCK), and a socket.
         _ => Errno::NXIO,
     }
@@ -22,8 +26,8 @@ impl Tree {
     /// Writes at an offset, which may lie behind the end. At least one byte.
     ///
     /// # Errors
-    /// `EISDIR`, `ELOOP` (a symbolic link), `ENXIO` (any other file that isn't
-    /// regular), and those of looking up.
+    /// `EISDIR`, `ELOOP` (a symbolic link), `ENXIO` (a FIFO or socket),
+    /// [`NOT_TRIED`] (a device), and those of looking up.
     pub fn write(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> Outcome {
         let ino = self.regular(path)?;
         self.bytes_mut(ino)?.write(offset, bytes);
@@ -63,14 +67,16 @@ impl Tree {
         self.written(ino)
     }
 
-    /// Punches a hole (`FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`). File
-    /// systems disagree on whether that drops file capabilities; the tree
-    /// says that they stay, so they had better not be there.
+    /// Punches a hole (`FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE`).
     ///
     /// # Errors
-    /// As [`write`](Self::write).
+    /// As [`write`](Self::write); [`NOT_TRIED`] of a file with capabilities:
+    /// file systems disagree on whether they then go.
     pub fn punch(&mut self, path: &Path, from: u64, to: u64) -> Outcome {
         let ino = self.regular(path)?;
+        if self.node(ino).is_some_and(|n| n.xattrs.contains_key(OsStr::new(CAPABILITIES))) {
+            return Err(NOT_TRIED);
+        }
         self.bytes_mut(ino)?.punch(from, to);
         self.maybe_touched(ino)
     }
@@ -78,11 +84,11 @@ impl Tree {
     /// Writes through a shared mapping, within the file's length.
     ///
     /// # Errors
-    /// As [`write`](Self::write), and `ENXIO` where it would pass the end.
+    /// As [`write`](Self::write), and [`NOT_TRIED`] where it would pass the end.
     pub fn write_mapped(&mut self, path: &Path, offset: u64, bytes: &[u8]) -> Outcome {
         let len = self.regular_at(path)?;
         if offset + bytes.len() as u64 > len {
-            return Err(Errno::NXIO);
+            return Err(NOT_TRIED);
         }
         let ino = self.regular(path)?;
         self.bytes_mut(ino)?.write(offset, bytes);
@@ -115,7 +121,7 @@ impl Tree {
         let now = self.now();
         let node = self.node_mut(ino)?;
         node.mtime = now;
-        node.xattrs.remove(OsStr::new("security.capability"));
+        node.xattrs.remove(OsStr::new(CAPABILITIES));
         Ok(())
     }
 

@@ -64,9 +64,9 @@ impl Tree {
     /// Removes an empty directory.
     ///
     /// # Errors
-    /// `ENOTDIR`, `ENOTEMPTY`, and those of looking up.
+    /// `ENOTDIR`, `ENOTEMPTY`, `EINVAL` (the root), and those of looking up.
     pub fn rmdir(&mut self, path: &Path) -> Outcome {
-        let place = self.place(path)?;
+        let place = self.split(path)?.ok_or(Errno::INVAL)?;
         let ino = self.found(&place)?;
         match self.node(ino).and_then(Node::names) {
             None => return Err(Errno::NOTDIR),

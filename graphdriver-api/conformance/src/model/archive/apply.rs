@@ -240,14 +240,17 @@ enum Step {
 /// the tree's root is.
 struct Walk {
     stack: Vec<Ino>,
-    rest: VecDeque<OsString>,
+    /// Names to come, each with whether a link's target has it.
+    rest: Rest,
     links: u32,
-    before_link: (Vec<Ino>, VecDeque<OsString>),
+    before_link: (Vec<Ino>, Rest),
 }
+
+type Rest = VecDeque<(OsString, bool)>;
 
 impl Walk {
     fn new(root: Ino, names: &[OsString]) -> Self {
-        let rest = names.iter().cloned().collect();
+        let rest = names.iter().map(|name| (name.clone(), false)).collect();
         Self { stack: vec![root], rest, links: 0, before_link: Default::default() }
     }
 
@@ -269,7 +272,7 @@ impl Walk {
     }
 
     fn next(&mut self, at: &[OsString], tree: &Tree) -> Result<Option<Step>> {
-        let Some(name) = self.rest.pop_front() else { return Ok(None) };
+        let Some((name, of_link)) = self.rest.pop_front() else { return Ok(None) };
         if name == ".." {
             if self.stack.len() > 1 {
                 self.stack.pop();
@@ -279,6 +282,9 @@ impl Walk {
         let dir = self.dir();
         let found = tree.node(dir).and_then(Node::names).and_then(|names| names.get(&name));
         let Some((ino, node)) = found.and_then(|ino| Some((*ino, tree.node(*ino)?))) else {
+            if of_link {
+                return Err(bad(at, "a symbolic link on the way leads nowhere"));
+            }
             return Ok(Some(Step::Missing(dir, name)));
         };
         match &node.body {
@@ -300,8 +306,8 @@ impl Walk {
     fn follow(&mut self, target: &OsStr) {
         for component in Path::new(target).components().rev() {
             match component {
-                Component::Normal(name) => self.rest.push_front(name.to_owned()),
-                Component::ParentDir => self.rest.push_front("..".into()),
+                Component::Normal(name) => self.rest.push_front((name.to_owned(), true)),
+                Component::ParentDir => self.rest.push_front(("..".into(), true)),
                 Component::RootDir => self.stack.truncate(1),
                 Component::CurDir | Component::Prefix(_) => {}
             }

@@ -40,7 +40,8 @@ pub(super) fn names(path: &[u8], depth: u32) -> Result<Names> {
             name if name.contains(&0) => {
                 return Err(bad(path, "the entry's name has a zero byte in it"));
             }
-            name if name.len() > 255 => {
+            // What a whiteout hides may be as long as any name.
+            name if name.strip_prefix(b".wh.").unwrap_or(name).len() > 255 => {
                 return Err(bad(path, "a part of the entry's name has more than 255 bytes"));
             }
             name => names.push(OsStr::from_bytes(name).to_owned()),

@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn records_are_read() {
         let mut records = Records::default();
-        records.add(b"11 path=a=\n18 mtime=-1.25000\n22 SCHILY.xattr.u=\n\0\n").unwrap();
+        records.add(b"11 path=a=\n18 mtime=-1.25000\n21 SCHILY.xattr.u=\n\0\n").unwrap();
         assert_eq!(records.get("path"), Some(b"a=".as_slice()));
         let time = Timestamp { sec: -2, nsec: 750_000_000 };
         assert_eq!(records.time("mtime").unwrap(), Some(time));
