@@ -50,7 +50,7 @@ pub fn import(engine: &Engine, args: &ImportArgs) -> Result<(), Failure> {
         message: args.message.clone(),
     };
     let progress = Shown::new(args.quiet);
-    let id = engine.import(file, import, &progress);
+    let id = engine.import(file, &import, &progress);
     progress.finish();
     print(&format!("{}\n", id?))
 }

@@ -144,7 +144,7 @@ fn choose_top(source: &Source, group: Vec<Descriptor>, host: &Platform) -> Resul
     let builds = group.iter().any(|d| d.platform.is_some());
     let images = match group.len() {
         0 | 1 => group,
-        _ if builds => vec![choose(group, host)?],
+        _ if builds => vec![choose(&group, host)?],
         _ => group,
     };
     images.into_iter().map(|d| descend(source, d, host, 0)).collect()
@@ -160,12 +160,12 @@ fn descend(source: &Source, d: Descriptor, host: &Platform, depth: u32) -> Resul
     }
     let bytes = read_described(source, &d)?;
     let index = parse_index(&blob_name(&d.digest), &bytes)?;
-    descend(source, choose(index.manifests, host)?, host, depth + 1)
+    descend(source, choose(&index.manifests, host)?, host, depth + 1)
 }
 
 /// The build for this host. One without a platform is taken where there is no
 /// other: there is nothing to choose.
-fn choose(builds: Vec<Descriptor>, host: &Platform) -> Result<Descriptor> {
+fn choose(builds: &[Descriptor], host: &Platform) -> Result<Descriptor> {
     let rank = |d: &Descriptor| d.platform.as_ref().and_then(|p| p.rank(host));
     if let Some(best) = builds.iter().filter(|d| rank(d).is_some()).min_by_key(|d| rank(d)) {
         return Ok(best.clone());

@@ -164,7 +164,9 @@ mod tests {
 
     #[test]
     fn times_may_have_any_offset_and_may_be_nonsense() {
-        let created = |text: &str| HistoryEntry { created: text.to_owned(), ..HistoryEntry::default() }.created();
+        let created = |text: &str| {
+            HistoryEntry { created: text.to_owned(), ..HistoryEntry::default() }.created()
+        };
         let at = |s: u64| Some(std::time::UNIX_EPOCH + std::time::Duration::from_secs(s));
         assert_eq!(created("1970-01-01T00:01:00Z"), at(60));
         assert_eq!(created("1970-01-01T02:00:05.000000000+02:00"), at(5));

@@ -43,7 +43,7 @@ impl Engine {
     /// # Errors
     /// [`Error::NoSuchImage`], [`Error::AmbiguousId`], [`Error::BadReference`].
     pub fn image(&self, given: &str) -> Result<Image> {
-        self.store().read(|c| load(c, find(c, given)?))
+        self.store().read(|c| load(c, &find(c, given)?))
     }
 
     /// Every image, those that came last first.
@@ -51,7 +51,7 @@ impl Engine {
     /// # Errors
     /// Only the store's own.
     pub fn images(&self) -> Result<Vec<Image>> {
-        self.store().read(|c| images::all(c)?.into_iter().map(|row| load(c, row)).collect())
+        self.store().read(|c| images::all(c)?.iter().map(|row| load(c, row)).collect())
     }
 }
 
@@ -61,10 +61,12 @@ pub(crate) fn find(connection: &Connection, given: &str) -> Result<ImageRow> {
         return by_prefix(connection, given, hex);
     }
     let reference = given.parse::<Reference>();
-    if let Some(row) = reference.as_ref().ok().map(|r| by_reference(connection, r)).transpose()? {
-        if let Some(row) = row {
-            return Ok(row);
-        }
+    let named = match &reference {
+        Ok(reference) => by_reference(connection, reference)?,
+        Err(_) => None,
+    };
+    if let Some(row) = named {
+        return Ok(row);
     }
     match reference {
         _ if !given.is_empty() && is_hex(given) => by_prefix(connection, given, given),
@@ -108,7 +110,7 @@ fn shorten(ids: &[&str]) -> Vec<String> {
 }
 
 /// Everything that is known of a row.
-pub(crate) fn load(connection: &Connection, row: ImageRow) -> Result<Image> {
+pub(crate) fn load(connection: &Connection, row: &ImageRow) -> Result<Image> {
     let corrupt = |problem: String| Error::Corrupt {
         path: connection.path().unwrap_or_default().into(),
         problem: format!("image {}: {problem}", row.id),
@@ -167,7 +169,7 @@ mod tests {
 
     impl Fixture {
         fn id(&self, given: &str) -> Result<Digest> {
-            self.store.read(|c| Ok(load(c, find(c, given)?)?.id))
+            self.store.read(|c| Ok(load(c, &find(c, given)?)?.id))
         }
     }
 
@@ -176,9 +178,15 @@ mod tests {
         let f = fixture(3);
         let id = &f.ids[1];
         let full = id.to_string();
-        for given in
-            ["n1", "n1:latest", "docker.io/library/n1", &full, id.hex(), id.short(), &full[..15]]
-        {
+        for given in [
+            "n1",
+            "n1:latest",
+            "docker.io/library/n1",
+            &full,
+            id.hex(),
+            id.short(),
+            full.get(..15).unwrap(),
+        ] {
             assert_eq!(f.id(given).unwrap(), *id, "{given}");
         }
     }

@@ -24,7 +24,7 @@ impl Engine {
     /// As [`Engine::image`].
     pub fn history(&self, given: &str) -> Result<(super::Image, Vec<Step>)> {
         self.store().read(|c| {
-            let image = load(c, find(c, given)?)?;
+            let image = load(c, &find(c, given)?)?;
             let layers = match &image.top {
                 Some(top) => layers::chain(c, top.as_str())?,
                 None => Vec::new(),

@@ -50,7 +50,7 @@ impl Engine {
     ///
     /// # Errors
     /// As [`Engine::load`].
-    pub fn import(&self, file: File, import: Import, progress: &dyn Progress) -> Result<Digest> {
+    pub fn import(&self, file: File, import: &Import, progress: &dyn Progress) -> Result<Digest> {
         let imported = self.import_layer(file, import, progress);
         let cleaned = lease::clean_up_if_needed(self);
         let id = imported?;
@@ -58,7 +58,7 @@ impl Engine {
         Ok(id)
     }
 
-    fn import_layer(&self, file: File, import: Import, progress: &dyn Progress) -> Result<Digest> {
+    fn import_layer(&self, file: File, import: &Import, progress: &dyn Progress) -> Result<Digest> {
         let lease = Lease::begin(self.store())?;
         let draft = lease.draft(0)?;
         let made = self
@@ -118,8 +118,8 @@ impl Engine {
         }
     }
 
-    fn record_import(&self, lease: &Lease, made: &Made, import: Import) -> Result<Digest> {
-        let config = describe(made, &import)?;
+    fn record_import(&self, lease: &Lease, made: &Made, import: &Import) -> Result<Digest> {
+        let config = describe(made, import)?;
         let id = config.id().to_string();
         let row = LayerRow {
             chain_id: made.diff_id.hex().to_owned(),

@@ -36,7 +36,7 @@ impl Engine {
     pub fn remove_image(&self, given: &str, force: bool) -> Result<Vec<Removed>> {
         let mut image_layers = Vec::new();
         let mut removed = self.store().write(Durability::Full, |t| {
-            let image = load(t, find(t, given)?)?;
+            let image = load(t, &find(t, given)?)?;
             if let Some(top) = &image.top {
                 image_layers = layers::chain(t, top.as_str())?;
             }

@@ -15,40 +15,45 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// A store, and a folder for archives.
-pub struct Fixture {
-    pub dir: tempfile::TempDir,
-    pub engine: Engine,
+pub(crate) struct Fixture {
+    pub(crate) dir: tempfile::TempDir,
+    pub(crate) engine: Engine,
 }
 
 impl Fixture {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let engine = open(&dir.path().join("root"));
         Self { dir, engine }
     }
 
     /// The same store, as another process would open it.
-    pub fn again(&self) -> Engine {
+    pub(crate) fn again(&self) -> Engine {
         open(&self.dir.path().join("root"))
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn archive(&self, image: &Image, format: Format, compression: Compression) -> PathBuf {
+    pub(crate) fn archive(
+        &self,
+        image: &Image,
+        format: Format,
+        compression: Compression,
+    ) -> PathBuf {
         let path = self.path(&format!("{format:?}-{compression:?}"));
         image.write(&path, format, compression).unwrap();
         path
     }
 
-    pub fn load(&self, path: &Path) -> Result<Vec<Loaded>, Error> {
+    pub(crate) fn load(&self, path: &Path) -> Result<Vec<Loaded>, Error> {
         self.engine.load(File::open(path).unwrap(), "the archive", &Silent)
     }
 
     /// Loads an image that has nothing wrong with it; its id.
     #[track_caller]
-    pub fn loaded(&self, image: &Image) -> String {
+    pub(crate) fn loaded(&self, image: &Image) -> String {
         let path = self.archive(image, Format::OciFolder, Compression::None);
         let loaded = self.load(&path).unwrap();
         fs::remove_dir_all(path).unwrap();
@@ -56,7 +61,7 @@ impl Fixture {
     }
 
     /// What there is: images with their names, and the driver's nodes.
-    pub fn state(&self) -> (Vec<String>, Vec<NodeId>) {
+    pub(crate) fn state(&self) -> (Vec<String>, Vec<NodeId>) {
         let images = self.engine.images().unwrap();
         let images = images.iter().map(|i| {
             let names: Vec<_> = i.names.iter().map(ToString::to_string).collect();
@@ -65,14 +70,14 @@ impl Fixture {
         (images.collect(), self.nodes())
     }
 
-    pub fn nodes(&self) -> Vec<NodeId> {
+    pub(crate) fn nodes(&self) -> Vec<NodeId> {
         self.engine.driver().list().unwrap().into_iter().map(|n| n.id).collect()
     }
 
     /// Checks that loading fails with all of `words` in its one line, and that
     /// nothing is left of it.
     #[track_caller]
-    pub fn refuses(&self, path: &Path, words: &[&str]) {
+    pub(crate) fn refuses(&self, path: &Path, words: &[&str]) {
         let before = self.state();
         let report = self.load(path).unwrap_err().report();
         for word in words {
@@ -91,7 +96,7 @@ fn open(root: &Path) -> Engine {
 }
 
 /// Three layers; the middle one changes what the lowest brought.
-pub fn three_layers(name: &str) -> Image {
+pub(crate) fn three_layers(name: &str) -> Image {
     Image::new(name)
         .layer(|layer| {
             layer.add(&Entry::dir("etc"))?;
@@ -106,42 +111,42 @@ pub fn three_layers(name: &str) -> Image {
 }
 
 /// An OCI layout in a folder, of which anything can be changed.
-pub struct Layout(pub PathBuf);
+pub(crate) struct Layout(pub(crate) PathBuf);
 
 impl Layout {
-    pub fn new(fixture: &Fixture, image: &Image, compression: Compression) -> Self {
+    pub(crate) fn new(fixture: &Fixture, image: &Image, compression: Compression) -> Self {
         Self(fixture.archive(image, Format::OciFolder, compression))
     }
 
-    pub fn json(&self, name: &str) -> Value {
+    pub(crate) fn json(&self, name: &str) -> Value {
         serde_json::from_slice(&fs::read(self.0.join(name)).unwrap()).unwrap()
     }
 
     /// Adds a blob; its descriptor without a media type.
-    pub fn blob(&self, content: &[u8]) -> (String, usize) {
+    pub(crate) fn blob(&self, content: &[u8]) -> (String, usize) {
         let digest: String = Sha256::digest(content).iter().map(|b| format!("{b:02x}")).collect();
         fs::write(self.0.join("blobs/sha256").join(&digest), content).unwrap();
         (format!("sha256:{digest}"), content.len())
     }
 
-    pub fn blob_path(&self, digest: &Value) -> PathBuf {
+    pub(crate) fn blob_path(&self, digest: &Value) -> PathBuf {
         let digest = digest.as_str().unwrap().strip_prefix("sha256:").unwrap();
         self.0.join("blobs/sha256").join(digest)
     }
 
-    pub fn manifest(&self) -> Value {
+    pub(crate) fn manifest(&self) -> Value {
         let index = self.json("index.json");
         let path = self.blob_path(&index["manifests"][0]["digest"]);
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     }
 
-    pub fn config(&self) -> Value {
+    pub(crate) fn config(&self) -> Value {
         let path = self.blob_path(&self.manifest()["config"]["digest"]);
         serde_json::from_slice(&fs::read(path).unwrap()).unwrap()
     }
 
     /// Puts another manifest in the place of the one that is there.
-    pub fn set_manifest(&self, manifest: &Value) {
+    pub(crate) fn set_manifest(&self, manifest: &Value) {
         let (digest, size) = self.blob(manifest.to_string().as_bytes());
         let mut index = self.json("index.json");
         index["manifests"][0]["digest"] = digest.into();
@@ -149,7 +154,7 @@ impl Layout {
         self.set_index(&index);
     }
 
-    pub fn set_config(&self, config: &Value) {
+    pub(crate) fn set_config(&self, config: &Value) {
         let (digest, size) = self.blob(config.to_string().as_bytes());
         let mut manifest = self.manifest();
         manifest["config"]["digest"] = digest.into();
@@ -157,12 +162,12 @@ impl Layout {
         self.set_manifest(&manifest);
     }
 
-    pub fn set_index(&self, index: &Value) {
+    pub(crate) fn set_index(&self, index: &Value) {
         fs::write(self.0.join("index.json"), index.to_string()).unwrap();
     }
 
     /// The folder as a tar, entries named as `tar -c .` names them.
-    pub fn pack(&self, path: &Path) {
+    pub(crate) fn pack(&self, path: &Path) {
         let mut tar = tar::Builder::new(File::create(path).unwrap());
         tar.append_dir_all(".", &self.0).unwrap();
         tar.finish().unwrap();

@@ -22,7 +22,7 @@ fn tar(names: &[&str]) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-fn import(f: &Fixture, bytes: &[u8], import: Import) -> Result<String> {
+fn import(f: &Fixture, bytes: &[u8], import: &Import) -> Result<String> {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(bytes).unwrap();
     file.rewind().unwrap();
@@ -38,7 +38,7 @@ fn an_archive_becomes_an_image_that_says_what_was_said() {
         changes: vec!["CMD [\"/one\"]".parse().unwrap(), "ENV A=b".parse().unwrap()],
         message: Some("by hand".into()),
     };
-    let id = import(&f, &tar(&["one", "two"]), request).unwrap();
+    let id = import(&f, &tar(&["one", "two"]), &request).unwrap();
     let image = f.engine.image("mine:1").unwrap();
     assert_eq!((image.id.to_string(), image.size), (id, 8));
     let shown = sapwood_engine::image::inspect(&image, "model");
@@ -58,7 +58,7 @@ fn every_compression_has_the_same_layer() {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).unwrap();
     for bytes in [plain.clone(), gzip.finish().unwrap(), zstd::encode_all(&plain[..], 1).unwrap()] {
-        import(&f, &bytes, Import::default()).unwrap();
+        import(&f, &bytes, &Import::default()).unwrap();
     }
     assert_eq!(f.nodes().len(), 1);
 }
@@ -73,12 +73,12 @@ fn a_failed_import_leaves_nothing() {
         (&whole[..700], "can't be unpacked"),
     ] {
         let request = Import { name: "root.tar".into(), ..Import::default() };
-        let report = import(&f, bytes, request).unwrap_err().report();
+        let report = import(&f, bytes, &request).unwrap_err().report();
         assert!(report.contains("root.tar: ") && report.contains(words), "{report}");
         assert_eq!(f.state(), (vec![], vec![]));
     }
     let folder = File::open(f.dir.path()).unwrap();
-    let error = f.engine.import(folder, Import::default(), &Silent).unwrap_err();
+    let error = f.engine.import(folder, &Import::default(), &Silent).unwrap_err();
     assert!(matches!(error, Error::BadArchive { .. }));
     assert!(error.report().contains("it is a folder"), "{error}");
 }

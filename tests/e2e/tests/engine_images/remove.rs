@@ -1,7 +1,7 @@
 //! Names go one by one, an image with its last, its layers when nothing needs
 //! them any more.
 
-use graphdriver_api::{Base, DraftId, DraftSpec, GraphDriver, LayerId, NodeRef};
+use graphdriver_api::{Base, DraftId, DraftSpec, LayerId, NodeRef};
 use sapwood_e2e::images::Entry;
 use sapwood_engine::Error;
 use sapwood_engine::image::{Name, Removed};
