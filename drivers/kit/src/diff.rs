@@ -41,7 +41,9 @@ use graphdriver_api::{Change, ChangeKind, ChangeSink, Op, Result};
 use crate::at::Time;
 
 pub use equal::{Look, same};
-pub use walk::{Located, Pair, PairSink, walk};
+pub use walk::{Located, Pair, PairSink, Touched, walk};
+
+use walk::walk_touched;
 
 use links::Links;
 
@@ -89,9 +91,39 @@ pub type FoundSink<'a> = dyn FnMut(Found<'_>) -> Result<ControlFlow<()>> + 'a;
 /// # Errors
 /// The sink's, and those of reading, with the path.
 pub fn find(op: Op, trees: &Trees<'_>, sink: &mut FoundSink<'_>) -> Result<()> {
-    let links = Links::of(op, trees)?;
+    tell(op, trees, None, &Links::of(op, trees, None)?, sink)
+}
+
+/// As [`find`], looking only where the trees can differ. The result is the
+/// same.
+///
+/// Cost: two walks of what was touched, unless that changes which names are one
+/// file with names elsewhere: then two walks of both trees, as with `find`.
+///
+/// # Errors
+/// As `find`.
+pub fn find_touched(
+    op: Op,
+    trees: &Trees<'_>,
+    touched: Touched<'_>,
+    sink: &mut FoundSink<'_>,
+) -> Result<()> {
+    let links = Links::of(op, trees, Some(touched))?;
+    match links.are_complete() {
+        true => tell(op, trees, Some(touched), &links, sink),
+        false => find(op, trees, sink),
+    }
+}
+
+fn tell(
+    op: Op,
+    trees: &Trees<'_>,
+    touched: Option<Touched<'_>>,
+    links: &Links,
+    sink: &mut FoundSink<'_>,
+) -> Result<()> {
     let mut judge = links.judge(op, trees);
-    walk(op, trees.old, trees.new, &mut |pair| {
+    walk_touched(op, trees.old, trees.new, touched, &mut |pair| {
         let Some((kind, link)) = verdict(op, trees, &mut judge, pair)? else {
             return Ok(ControlFlow::Continue(()));
         };

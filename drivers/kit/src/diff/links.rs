@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use super::Trees;
 use super::equal::{Look, same};
-use super::walk::{Located, Pair, walk};
+use super::walk::{Located, Pair, Touched, walk_touched};
 use crate::at::{Context, FileId, Kind, Meta};
 use crate::deep;
 
@@ -19,6 +19,8 @@ use crate::deep;
 #[derive(Debug, Default)]
 struct Groups {
     files: HashMap<FileId, Vec<Name>>,
+    /// How many names each of them has, wherever they are.
+    counts: HashMap<FileId, u64>,
 }
 
 #[derive(Debug)]
@@ -39,7 +41,16 @@ impl Groups {
             let names = self.files.entry(file.meta.id).or_default();
             let (common, other) = (other.is_some(), other.map(|o| o.meta.id));
             names.push(Name { path: path.to_owned(), common, other });
+            self.counts.insert(file.meta.id, file.meta.nlink);
         }
+    }
+
+    /// Whether all names are known of each file of which one matters.
+    fn is_complete(&self, matters: impl Fn(&Name) -> bool) -> bool {
+        self.files.iter().all(|(id, names)| {
+            let count = self.counts.get(id).copied().unwrap_or_default();
+            names.len() as u64 == count || !names.iter().any(&matters)
+        })
     }
 
     /// The names of a file that the other tree has too.
@@ -73,14 +84,20 @@ impl Link {
 }
 
 impl Links {
-    pub(super) fn of(op: Op, trees: &Trees<'_>) -> Result<Self> {
+    pub(super) fn of(op: Op, trees: &Trees<'_>, touched: Option<Touched<'_>>) -> Result<Self> {
         let mut links = Self { old: Groups::default(), new: Groups::default() };
-        walk(op, trees.old, trees.new, &mut |pair: &Pair<'_>| {
+        walk_touched(op, trees.old, trees.new, touched, &mut |pair: &Pair<'_>| {
             links.old.add(pair.path, pair.old.as_ref(), pair.new.as_ref());
             links.new.add(pair.path, pair.new.as_ref(), pair.old.as_ref());
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(links)
+    }
+
+    /// Whether no file that matters has names that weren't visited. In the
+    /// older tree those matter that are still there, perhaps as another file.
+    pub(super) fn are_complete(&self) -> bool {
+        self.new.is_complete(|_| true) && self.old.is_complete(|name| name.common)
     }
 
     pub(super) fn judge<'a>(&'a self, op: Op, trees: &'a Trees<'a>) -> Judge<'a> {

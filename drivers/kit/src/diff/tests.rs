@@ -262,3 +262,102 @@ fn the_sink_can_end_the_walk_and_fail_it() {
     let failed = changes(Op::Changes, &trees, &mut |_| Err(busy())).unwrap_err();
     assert_eq!(failed.kind(), graphdriver_api::ErrorKind::Busy);
 }
+
+/// A tree of changes beside two trees: what an overlay's upper directory is.
+fn upper(edit: impl FnOnce(&Path)) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    edit(dir.path());
+    dir
+}
+
+impl Two {
+    /// The same, looking only where `upper` says; in it, directories with an
+    /// attribute `user.opaque` don't merge.
+    fn found_within(&self, upper: &TempDir) -> Vec<String> {
+        let open = |dir: &TempDir| File::open(dir.path()).unwrap();
+        let (old, new, upper) = (open(&self.old), open(&self.new), open(upper));
+        let trees = Trees { old: Some(old.as_fd()), new: new.as_fd(), baseline: None };
+        let merges = |dir: std::os::fd::BorrowedFd<'_>| {
+            let mark = xattr::has(Target::Open(dir), OsStr::new("user.opaque"));
+            mark.map(|opaque| !opaque)
+        };
+        let touched = Touched { root: upper.as_fd(), merges: &merges };
+        let mut lines = Vec::new();
+        find_touched(Op::Changes, &trees, touched, &mut |found| {
+            // Directories' times may or may not have changed within a tick.
+            if !found.now.is_some_and(|now| now.meta.is_dir()) {
+                lines.push(format!("{:?} {}", found.kind, found.path.display()));
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+        .unwrap();
+        lines
+    }
+}
+
+#[test]
+fn only_what_was_touched_is_looked_at() {
+    let base = |root: &Path| {
+        for dir in ["a/b", "c", "gone"] {
+            fs::create_dir_all(root.join(dir)).unwrap();
+        }
+        for file in ["a/b/x", "a/b/y", "a/z", "c/f", "gone/f"] {
+            write(root, file);
+        }
+    };
+    let two = two(base, |root| {
+        fs::write(root.join("a/b/x"), "changed").unwrap();
+        fs::remove_dir_all(root.join("gone")).unwrap();
+        // Not in the tree of changes below: so nobody is to see it.
+        fs::write(root.join("c/f"), "changed behind our back").unwrap();
+        fs::write(root.join("a/unseen"), "").unwrap();
+    });
+    let upper = upper(|root| {
+        fs::create_dir_all(root.join("a/b")).unwrap();
+        for name in ["a/b/x", "gone", "never-there"] {
+            write(root, name);
+        }
+    });
+    let found = two.found_within(&upper);
+    assert_eq!(found, ["Modified a/b/x", "Deleted gone"]);
+}
+
+#[test]
+fn in_what_does_not_merge_everything_is_looked_at() {
+    let base = |root: &Path| {
+        fs::create_dir_all(root.join("d/sub")).unwrap();
+        write(root, "d/old");
+        write(root, "d/sub/deep");
+    };
+    let two = two(base, |root| {
+        fs::remove_file(root.join("d/old")).unwrap();
+        fs::remove_file(root.join("d/sub/deep")).unwrap();
+        write(root, "d/sub/new");
+    });
+    let upper = upper(|root| {
+        fs::create_dir_all(root.join("d/sub")).unwrap();
+        let dir = File::open(root.join("d")).unwrap();
+        xattr::set(Target::open(&dir), OsStr::new("user.opaque"), b"y").unwrap();
+    });
+    let found = two.found_within(&upper);
+    assert_eq!(found, ["Deleted d/old", "Deleted d/sub/deep", "Added d/sub/new"]);
+}
+
+#[test]
+fn names_elsewhere_of_a_touched_file_are_found() {
+    let base = |root: &Path| {
+        fs::create_dir(root.join("d")).unwrap();
+        write(root, "d/a");
+        fs::hard_link(root.join("d/a"), root.join("other")).unwrap();
+    };
+    // As a copy-up does it: one name becomes a file of its own.
+    let two = two(base, |root| {
+        fs::remove_file(root.join("d/a")).unwrap();
+        write(root, "d/a");
+    });
+    let upper = upper(|root| {
+        fs::create_dir(root.join("d")).unwrap();
+        write(root, "d/a");
+    });
+    assert_eq!(two.found_within(&upper), ["Modified d/a", "Modified other"]);
+}

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::ffi::{OsStr, OsString};
 use std::ops::ControlFlow;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,28 @@ impl Pair<'_> {
 /// Takes a pair; `Break` ends the walk without error.
 pub type PairSink<'a> = dyn FnMut(&Pair<'_>) -> Result<ControlFlow<()>> + 'a;
 
+/// What is known of where two trees can differ: a third tree, that of the
+/// changes alone, such as an overlay's upper directory.
+///
+/// In a directory that it has, only names that it has can differ, unless the
+/// directory also shows other things than the older tree's of that path.
+#[derive(Clone, Copy)]
+pub struct Touched<'a> {
+    /// The root of the tree of changes, open for reading. In it, a name may
+    /// also stand for something deleted.
+    pub root: BorrowedFd<'a>,
+    /// Whether one of its directories takes all that it doesn't name from the
+    /// older tree's directory of the same path. Never asked of the root, where
+    /// that is so.
+    pub merges: &'a dyn Fn(BorrowedFd<'_>) -> rustix::io::Result<bool>,
+}
+
+impl std::fmt::Debug for Touched<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Touched").field("root", &self.root).finish_non_exhaustive()
+    }
+}
+
 /// The names of a directory in both trees, and how far the walk has come.
 #[derive(Default)]
 struct Level {
@@ -68,7 +90,18 @@ pub fn walk(
     new: BorrowedFd<'_>,
     visit: &mut PairSink<'_>,
 ) -> Result<()> {
-    let Some(mut walk) = Walk::start(op, old, new, visit)? else { return Ok(()) };
+    walk_touched(op, old, new, None, visit)
+}
+
+/// As [`walk`], but only where the trees can differ.
+pub(super) fn walk_touched(
+    op: Op,
+    old: Option<BorrowedFd<'_>>,
+    new: BorrowedFd<'_>,
+    touched: Option<Touched<'_>>,
+    visit: &mut PairSink<'_>,
+) -> Result<()> {
+    let Some(mut walk) = Walk::start(op, old, new, touched, visit)? else { return Ok(()) };
     loop {
         match walk.step(visit)? {
             ControlFlow::Continue(true) => {}
@@ -77,19 +110,22 @@ pub fn walk(
     }
 }
 
-struct Walk {
+struct Walk<'t> {
     op: Op,
     new: Descent<Level>,
     /// As deep as `new`, or less: then the directories below are only in the
     /// newer tree.
     old: Option<Descent<()>>,
+    /// As deep as `new`, or less: then all names count.
+    touched: Option<(Descent<()>, Touched<'t>)>,
 }
 
-impl Walk {
+impl<'t> Walk<'t> {
     fn start(
         op: Op,
         old: Option<BorrowedFd<'_>>,
         new: BorrowedFd<'_>,
+        touched: Option<Touched<'t>>,
         visit: &mut PairSink<'_>,
     ) -> Result<Option<Self>> {
         let root = OsStr::new(".");
@@ -106,6 +142,9 @@ impl Walk {
             op,
             new: Descent::new(open_root(op, new)?, Level::default()),
             old: old.map(|fd| Ok(Descent::new(open_root(op, fd)?, ()))).transpose()?,
+            touched: touched
+                .map(|t| Ok((Descent::new(open_root(op, t.root)?, ()), t)))
+                .transpose()?,
         };
         walk.read_level(old.is_some())?;
         Ok(Some(walk))
@@ -143,7 +182,26 @@ impl Walk {
         self.old.as_ref().filter(|old| old.depth() == self.new.depth())
     }
 
+    /// The directory of changes, if it tells which names count in the current
+    /// one.
+    fn changes(&self) -> Option<&Descent<()>> {
+        let touched = self.touched.as_ref().map(|(descent, _)| descent);
+        touched.filter(|descent| descent.depth() == self.new.depth())
+    }
+
+    /// The directory `name` in the directory of changes, if it will tell.
+    fn changes_in(&self, name: &OsStr) -> Result<Option<OwnedFd>> {
+        let (Some(changes), Some((_, touched))) = (self.changes(), &self.touched) else {
+            return Ok(None);
+        };
+        let Some(dir) = self.open(changes.dir(), name)? else { return Ok(None) };
+        let merges = (touched.merges)(dir.as_fd());
+        let merges = merges.doing_to(self.op, "look at the directory", || self.new.join(name))?;
+        Ok(merges.then_some(dir))
+    }
+
     fn enter(&mut self, name: OsString, both: bool) -> Result<()> {
+        let changes = self.changes_in(&name)?;
         let Some(dir) = self.open(self.new.dir(), &name)? else { return Ok(()) };
         let old = match self.beside().filter(|_| both) {
             Some(old) => self.open(old.dir(), &name)?,
@@ -152,6 +210,10 @@ impl Walk {
         let both = old.is_some();
         let path = self.new.join(&name);
         if let (Some(descent), Some(dir)) = (self.old.as_mut(), old) {
+            let entered = descent.push(name.clone(), dir, ());
+            entered.doing(self.op, "enter the directory", &path)?;
+        }
+        if let (Some((descent, _)), Some(dir)) = (self.touched.as_mut(), changes) {
             let entered = descent.push(name.clone(), dir, ());
             entered.doing(self.op, "enter the directory", &path)?;
         }
@@ -172,6 +234,11 @@ impl Walk {
     fn read_level(&mut self, both: bool) -> Result<()> {
         let read = |dir, path: &Path| Names::read(dir).doing(self.op, "read the directory", path);
         let path = self.new.path();
+        if let Some(changes) = self.changes() {
+            let names = read(changes.dir(), &path)?;
+            *self.new.data_mut() = Level { new: names, ..Level::default() };
+            return Ok(());
+        }
         let new = read(self.new.dir(), &path)?;
         let old = match self.old.as_ref().filter(|_| both) {
             Some(old) => read(old.dir(), &path)?,
@@ -186,6 +253,10 @@ impl Walk {
         let both = self.beside().is_some();
         if let Some(old) = self.old.as_mut().filter(|_| both) {
             old.pop().doing(self.op, "leave the directory", &path)?;
+        }
+        let told = self.changes().is_some();
+        if let Some((descent, _)) = self.touched.as_mut().filter(|_| told) {
+            descent.pop().doing(self.op, "leave the directory", &path)?;
         }
         let left = self.new.pop().doing(self.op, "leave the directory", &path)?;
         Ok(ControlFlow::Continue(left.is_some()))

@@ -8,6 +8,7 @@ use rustix::fs::{CWD, Mode, OFlags, StatVfsMountFlags, fstat, fstatvfs, openat};
 use rustix::io::Errno;
 use sapwood_sys::mount_attr::MountAttr;
 use sapwood_sys::thread::become_on_file_systems;
+use serde::{Deserialize, Serialize};
 
 use super::detached::Detached;
 use super::error::MountError;
@@ -18,7 +19,8 @@ use crate::idmap::Mapped;
 /// How an overlay is described to the kernel. Which ways a kernel knows shows
 /// only when a mount is created: an old one takes options it doesn't
 /// understand without a word, and fails in the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Way {
     /// One `lowerdir+` a layer, layers as descriptors (Linux 6.13).
     Descriptors,
