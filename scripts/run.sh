@@ -25,7 +25,7 @@ sapwood() {
     printf '\n$ sapwood'
     printf ' %q' "$@"
     printf '\n'
-    as_root target/release/sapwood --root "$root" "$@"
+    as_root target/release/sapwood --root "$root/store" --runroot "$root/run" "$@"
 }
 
 for driver in overlay2 vfs; do
