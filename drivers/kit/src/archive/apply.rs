@@ -153,4 +153,3 @@ fn bad(rule: impl Into<Rule>) -> Error {
 fn needs_parent(what: &'static str) -> Error {
     Error::new(ErrorKind::NeedsParent, Op::Apply, what)
 }
-

@@ -55,6 +55,7 @@ impl Tree {
     /// Removes `name` in the current directory, whatever it is.
     pub(super) fn remove(&mut self, name: &OsStr) -> Result<()> {
         self.touch();
+        self.forget_links();
         let remove = || -> std::io::Result<()> {
             fault::point("archive.apply.remove")?;
             at::remove_tree(self.dir(), name)?;
@@ -98,7 +99,8 @@ impl Tree {
         }
     }
 
-    fn purge(&self, dir: OwnedFd, path: PathBuf, state: Option<State>) -> Result<()> {
+    fn purge(&mut self, dir: OwnedFd, path: PathBuf, state: Option<State>) -> Result<()> {
+        self.forget_links();
         let Below::Tree(placed) = &self.below else { return Ok(()) };
         let level = Level::read(&dir, state).doing_to(Op::Apply, "read the directory", || &path)?;
         Purge { placed, path, descent: Descent::new(dir, level) }.run()

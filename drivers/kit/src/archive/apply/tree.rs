@@ -61,20 +61,36 @@ pub(super) struct Tree {
     limits: Limits,
     /// Directories made without an entry.
     implied: u64,
+    /// The last path that led through a symbolic link, and how deep its
+    /// directory is: entries beneath a merged `/usr` come in long runs.
+    linked: Option<(Vec<OsString>, usize)>,
 }
 
 /// What a component turned out to be.
-enum Step {
-    Entered,
+enum Found {
+    Directory(OwnedFd),
     Link(OsString),
-    Missing,
+    /// A whiteout of the archive's.
+    Hidden,
+    Nothing,
+    Other,
 }
 
 /// What to do about a directory that isn't there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Missing {
+    /// Make it.
     Make,
+    /// Say so: then there is nothing to be hidden, or linked to.
     Tell,
+    /// Refuse the entry: it is a link that leads nowhere.
+    Refuse,
+}
+
+/// The components that are still to be walked, the next one last.
+struct Way<'a> {
+    rest: Vec<(Cow<'a, OsStr>, Missing)>,
+    links: usize,
 }
 
 impl Tree {
@@ -86,7 +102,13 @@ impl Tree {
             Form::Merged => Below::Tree(Placed::default()),
         };
         let dir = Dir::existing(&root).doing_to(Op::Apply, "look at the directory", || ".")?;
-        Ok(Self { descent: Descent::new(root, dir), below, limits: *limits, implied: 0 })
+        Ok(Self {
+            descent: Descent::new(root, dir),
+            below,
+            limits: *limits,
+            implied: 0,
+            linked: None,
+        })
     }
 
     /// The current directory.
@@ -127,38 +149,54 @@ impl Tree {
     /// Makes the directory at `path` the current one. Missing ones are made,
     /// unless what is beneath isn't known.
     pub(super) fn enter(&mut self, path: &[&OsStr]) -> Result<()> {
-        self.go(path, Missing::Make).map(|_| ())
+        self.go_to(path, Missing::Make).map(|_| ())
     }
 
     /// Makes the directory at `path` the current one, if it is there.
     pub(super) fn find(&mut self, path: &[&OsStr]) -> Result<bool> {
-        self.go(path, Missing::Tell)
+        self.go_to(path, Missing::Tell)
     }
 
-    fn go(&mut self, path: &[&OsStr], missing: Missing) -> Result<bool> {
-        let mut rest: Vec<_> = path.iter().rev().map(|name| Cow::Borrowed(*name)).collect();
-        let (mut depth, mut links) = (0_usize, 0);
-        while let Some(name) = rest.pop() {
+    fn go_to(&mut self, path: &[&OsStr], missing: Missing) -> Result<bool> {
+        if let Some((last, depth)) = &self.linked
+            && last == path
+        {
+            return self.leave_to(*depth).map(|()| true);
+        }
+        self.linked = None;
+        let mut way = Way::new(path, missing);
+        let found = self.go(&mut way)?;
+        if found && way.links > 0 {
+            let path = path.iter().map(|name| (*name).to_owned()).collect();
+            self.linked = Some((path, self.descent.depth()));
+        }
+        Ok(found)
+    }
+
+    /// Forgets where a path led, because something on it may be gone.
+    pub(super) fn forget_links(&mut self) {
+        self.linked = None;
+    }
+
+    fn go(&mut self, way: &mut Way<'_>) -> Result<bool> {
+        let mut depth: usize = 0;
+        while let Some((name, missing)) = way.rest.pop() {
             if name.as_bytes() == b".." {
                 depth = depth.saturating_sub(1);
                 continue;
             }
             if self.descent.name_at(depth) != Some(&name) {
                 self.leave_to(depth)?;
-                match self.step(&name, missing)? {
-                    Step::Entered => {}
-                    Step::Missing => return Ok(false),
-                    Step::Link(target) => {
-                        links += 1;
-                        if links > MAX_LINKS {
-                            return Err(bad("a path through too many symbolic links"));
-                        }
-                        if target.as_bytes().starts_with(b"/") {
+                match self.look(&name)? {
+                    Found::Directory(dir) => self.push_existing(&name, dir)?,
+                    Found::Link(target) => {
+                        if way.follow(&target, missing)? {
                             depth = 0;
                         }
-                        rest.extend(components(&target));
                         continue;
                     }
+                    other if !self.absent(&name, &other, missing)? => return Ok(false),
+                    _ => {}
                 }
             }
             depth += 1;
@@ -166,41 +204,46 @@ impl Tree {
         self.leave_to(depth).map(|()| true)
     }
 
-    fn step(&mut self, name: &OsStr, missing: Missing) -> Result<Step> {
-        let error = match at::open_dir(self.dir(), name) {
-            Ok(dir) => return self.push_existing(name, dir).map(|()| Step::Entered),
-            Err(error) => error,
-        };
-        let meta = match error {
-            Errno::NOENT => None,
-            Errno::NOTDIR | Errno::LOOP => Some(self.meta(name)?),
-            Errno::NAMETOOLONG => return Err(bad("a symbolic link with a name that is too long")),
-            other => return Err(other).doing_to(Op::Apply, "open the directory", || self.path()),
-        };
-        let hidden = match &meta {
-            Some(meta) if meta.kind == Kind::Symlink => {
-                let target = at::read_link(self.dir(), name);
-                return target
-                    .map(Step::Link)
-                    .doing_to(Op::Apply, "read the link", || self.descent.join(name));
+    fn look(&self, name: &OsStr) -> Result<Found> {
+        match at::open_dir(self.dir(), name) {
+            Ok(dir) => return Ok(Found::Directory(dir)),
+            Err(Errno::NOENT) => return Ok(Found::Nothing),
+            Err(Errno::NOTDIR | Errno::LOOP) => {}
+            Err(Errno::NAMETOOLONG) => {
+                return Err(bad("a symbolic link with a name that is too long"));
             }
-            Some(meta) => self.is_whiteout(name, meta)?,
-            None => false,
-        };
+            Err(e) => return Err(e).doing_to(Op::Apply, "open the directory", || self.join(name)),
+        }
+        let meta = self.meta(name)?;
+        if meta.kind == Kind::Symlink {
+            let target = at::read_link(self.dir(), name);
+            return target
+                .map(Found::Link)
+                .doing_to(Op::Apply, "read the link", || self.join(name));
+        }
+        Ok(if self.is_whiteout(name, &meta)? { Found::Hidden } else { Found::Other })
+    }
+
+    /// No directory is there: tells whether one was made.
+    fn absent(&mut self, name: &OsStr, found: &Found, missing: Missing) -> Result<bool> {
+        let hidden = matches!(found, Found::Hidden);
+        let nothing = matches!(found, Found::Nothing);
         match missing {
-            Missing::Tell if meta.is_none() && self.is_unknown() => Err(needs_parent(PARENT_BELOW)),
-            Missing::Tell => Ok(Step::Missing),
-            Missing::Make if meta.is_none() || hidden => {
-                self.imply(name, hidden).map(|()| Step::Entered)
+            _ if nothing && matches!(self.below, Below::Unknown(_)) => {
+                Err(needs_parent("an entry's parent directory isn't in the archive"))
             }
-            Missing::Make => Err(bad("a parent that isn't a directory")),
+            Missing::Tell => Ok(false),
+            Missing::Make if nothing || hidden => self.imply(name, hidden).map(|()| true),
+            Missing::Refuse if nothing || hidden => {
+                Err(bad("a path through a symbolic link that leads nowhere"))
+            }
+            _ => Err(bad("a parent that isn't a directory")),
         }
     }
 
     /// What is at `name` in the current directory.
     pub(super) fn meta(&self, name: &OsStr) -> Result<Meta> {
-        Meta::at(self.dir(), name)
-            .doing_to(Op::Apply, "look at the file", || self.descent.join(name))
+        Meta::at(self.dir(), name).doing_to(Op::Apply, "look at the file", || self.join(name))
     }
 
     /// Whether this is a whiteout that the archive has put there.
@@ -209,19 +252,12 @@ impl Tree {
         format.is_whiteout(self.dir(), name, meta).doing_to(
             Op::Apply,
             "look for a whiteout",
-            || self.descent.join(name),
+            || self.join(name),
         )
-    }
-
-    fn is_unknown(&self) -> bool {
-        matches!(self.below, Below::Unknown(_))
     }
 
     /// Makes a directory that the archive doesn't name.
     fn imply(&mut self, name: &OsStr, hidden: bool) -> Result<()> {
-        if self.is_unknown() && !hidden {
-            return Err(needs_parent(PARENT_BELOW));
-        }
         self.implied += 1;
         if self.implied > self.limits.entries {
             let limit = self.limits.entries;
@@ -240,6 +276,9 @@ impl Tree {
     /// that hid what is beneath has to hide it too.
     pub(super) fn make_dir(&mut self, name: &OsStr, hidden: bool) -> Result<(OwnedFd, Meta)> {
         self.touch();
+        if hidden {
+            self.forget_links();
+        }
         let made = || -> rustix::io::Result<(OwnedFd, Meta)> {
             if hidden {
                 fs::unlinkat(self.dir(), name, AtFlags::empty())?;
@@ -255,12 +294,12 @@ impl Tree {
             let meta = Meta::of(&dir)?;
             Ok((dir, meta))
         };
-        made().doing_to(Op::Apply, "make the directory", || self.descent.join(name))
+        made().doing_to(Op::Apply, "make the directory", || self.join(name))
     }
 
     fn push_existing(&mut self, name: &OsStr, dir: OwnedFd) -> Result<()> {
         let data = Dir::existing(&dir);
-        let data = data.doing_to(Op::Apply, "look at the directory", || self.descent.join(name))?;
+        let data = data.doing_to(Op::Apply, "look at the directory", || self.join(name))?;
         self.push(name, dir, data)
     }
 
@@ -345,17 +384,30 @@ impl Dir {
     }
 }
 
-/// What an upper directory can't say about a path.
-const PARENT_BELOW: &str = "an entry's parent directory isn't in the archive";
-
 fn is_empty(root: &OwnedFd) -> Result<bool> {
     let names = Names::read(root).doing_to(Op::Apply, "read the directory", || ".")?;
     Ok(names.is_empty())
 }
 
-/// The components of a link's target, the last one first.
-fn components(target: &OsStr) -> Vec<Cow<'static, OsStr>> {
-    let names = target.as_bytes().split(|byte| *byte == b'/').rev();
-    let names = names.filter(|name| !matches!(*name, b"" | b"."));
-    names.map(|name| Cow::Owned(OsStr::from_bytes(name).to_owned())).collect()
+impl<'a> Way<'a> {
+    fn new(path: &[&'a OsStr], missing: Missing) -> Self {
+        let rest = path.iter().rev().map(|name| (Cow::Borrowed(*name), missing)).collect();
+        Self { rest, links: 0 }
+    }
+
+    /// Goes on through the target of a symbolic link; true if it begins at the
+    /// root. What an archive lacks is made on its own paths only, not where a
+    /// link leads.
+    fn follow(&mut self, target: &OsStr, missing: Missing) -> Result<bool> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(bad("a path through too many symbolic links"));
+        }
+        let missing = if missing == Missing::Tell { missing } else { Missing::Refuse };
+        let names = target.as_bytes().split(|byte| *byte == b'/').rev();
+        for name in names.filter(|name| !matches!(*name, b"" | b".")) {
+            self.rest.push((Cow::Owned(OsStr::from_bytes(name).to_owned()), missing));
+        }
+        Ok(target.as_bytes().starts_with(b"/"))
+    }
 }
