@@ -47,13 +47,27 @@ struct LayerSource {
 pub(crate) fn images(source: &Source) -> Result<Option<Vec<FoundImage>>> {
     let Some(manifest) = source.find(MANIFEST)? else { return Ok(None) };
     let bytes = manifest.read_all(MAX_JSON).map_err(|p| p.of(&MANIFEST))?;
-    let items: Vec<Item> = serde_json::from_slice(&bytes)
-        .map_err(|e| Problem::because("its manifest.json can't be understood", e))?;
+    let items = parse(&bytes)?;
     if items.is_empty() || items.len() > MAX_IMAGES {
         let text = format!("its manifest.json names {} images", items.len());
         return Err(Problem::new(text));
     }
     items.iter().map(|item| image(source, item)).collect::<Result<_>>().map(Some)
+}
+
+fn parse(bytes: &[u8]) -> Result<Vec<Item>> {
+    serde_json::from_slice(bytes).map_err(|e| {
+        // A registry's manifest under the same name.
+        let object: Option<serde_json::Map<_, serde_json::Value>> =
+            serde_json::from_slice(bytes).ok();
+        match object.is_some_and(|o| o.contains_key("schemaVersion")) {
+            true => Problem::new(
+                "it is in skopeo's own format (dir:), which is no image archive; turn it into one \
+                 with `skopeo copy dir:FOLDER oci:FOLDER`",
+            ),
+            false => Problem::because("its manifest.json can't be understood", e),
+        }
+    })
 }
 
 fn image(source: &Source, item: &Item) -> Result<FoundImage> {

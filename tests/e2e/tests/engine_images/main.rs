@@ -6,6 +6,7 @@
 mod damage;
 mod fixture;
 mod import;
+mod interop;
 mod load;
 mod platforms;
 mod remove;
