@@ -1,0 +1,177 @@
+//! Which directories make up a node's tree, and mounting them.
+
+use std::path::{Path, PathBuf};
+
+use graphdriver_api::{Error, ErrorKind, NodeRef, Op, Result};
+use rustix::io::Errno;
+use sapwood_kit::idmap::Mapped;
+use sapwood_kit::mount::{Detached, MountError, Overlay, Upper};
+use sapwood_kit::nodes::{Kind, Node, NodeStore};
+use serde::{Deserialize, Serialize};
+
+use crate::NAME;
+use crate::probe::Probe;
+use crate::settings::Settings;
+use crate::tree::{DIFF, WORK};
+
+/// A directory beside the nodes in which there is never anything: the lower
+/// layer where a tree has none, because an overlay without an upper needs two
+/// lowers, and one with an upper needs one.
+pub(crate) const EMPTY: &str = "empty";
+
+/// What the driver keeps in a node's record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Private {
+    /// Files in its chain may have their content in a layer below theirs:
+    /// without the option `metacopy` the kernel refuses to read them.
+    #[serde(default)]
+    pub(crate) metacopy: bool,
+}
+
+impl Private {
+    /// # Errors
+    /// `Corrupt`.
+    pub(crate) fn of(op: Op, node: &Node) -> Result<Self> {
+        serde_json::from_value(node.record().private.clone()).map_err(|e| {
+            Error::new(ErrorKind::Corrupt, op, "its record holds what overlay2 doesn't know")
+                .with_driver(NAME)
+                .with_node(node.id())
+                .with_source(e)
+        })
+    }
+}
+
+/// Options of the file system, as they are given to the kernel.
+pub(crate) type MountOptions = Vec<(&'static str, Option<&'static str>)>;
+
+/// The directories of a node and its chain, relative to the root.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    op: Op,
+    node: graphdriver_api::NodeId,
+    /// The node's own directory; `None` for a view, which has no difference.
+    pub(crate) own: Option<PathBuf>,
+    work: PathBuf,
+    /// Those of the chain, the nearest first.
+    pub(crate) beneath: Vec<PathBuf>,
+    metacopy: bool,
+}
+
+/// Which part of a stack is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The node's tree, to be written to.
+    Writable,
+    /// The node's tree.
+    Whole,
+    /// Its parent's tree.
+    Beneath,
+}
+
+/// What is the same for every mount of an open driver.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    pub(crate) store: &'a NodeStore,
+    pub(crate) settings: &'a Settings,
+    pub(crate) probe: &'a Probe,
+}
+
+impl Stack {
+    /// Looks up the chain of a node. Cost: a record a layer.
+    ///
+    /// # Errors
+    /// `Corrupt` names the layer that is missing or can't be read.
+    pub(crate) fn of(store: &NodeStore, op: Op, node: &Node) -> Result<Self> {
+        let chain = store.chain(op, node)?;
+        let own = dir_of(node.id());
+        Ok(Self {
+            op,
+            node: node.id().to_owned(),
+            work: own.join(WORK),
+            own: (node.record().kind != Kind::View).then(|| own.join(DIFF)),
+            beneath: chain.iter().map(|layer| dir_of(layer.id()).join(DIFF)).collect(),
+            metacopy: Private::of(op, node)?.metacopy,
+        })
+    }
+
+    /// The upper directory of a part, if it has one.
+    pub(crate) fn upper(&self, part: Part) -> Option<Upper<'_>> {
+        let dir = self.own.as_deref().filter(|_| part == Part::Writable)?;
+        Some(Upper { dir, work: &self.work })
+    }
+
+    /// The lower directories of a part, the topmost first: as many as the
+    /// kernel wants at least.
+    pub(crate) fn lowers(&self, part: Part) -> Vec<&Path> {
+        let own = self.own.as_deref().filter(|_| part == Part::Whole);
+        let mut lowers: Vec<_> =
+            own.into_iter().chain(self.beneath.iter().map(PathBuf::as_path)).collect();
+        let fewest = if self.upper(part).is_some() { 1 } else { 2 };
+        if lowers.len() < fewest {
+            lowers.push(Path::new(EMPTY));
+        }
+        lowers
+    }
+
+    /// The options of a mount of it.
+    pub(crate) fn options(&self, ground: Ground<'_>, volatile: bool) -> MountOptions {
+        let on_off = |on| if on { "on" } else { "off" };
+        // Renamed directories of earlier days are found in any case.
+        let redirect = if ground.settings.redirect_dir { "on" } else { "follow" };
+        let mut options = vec![
+            ("index", Some("off")),
+            ("xino", Some("off")),
+            ("redirect_dir", Some(redirect)),
+            ("metacopy", Some(on_off(self.metacopy))),
+        ];
+        if ground.probe.null_uuid.works {
+            // Else the kernel would write a number into each upper that nobody
+            // reads.
+            options.push(("uuid", Some("null")));
+        }
+        if volatile {
+            options.push(("volatile", None));
+        }
+        options
+    }
+
+    /// Mounts a part of it, where nobody sees it.
+    ///
+    /// # Errors
+    /// `Corrupt` for a node without its directory; else as the kernel says.
+    pub(crate) fn mount(
+        &self,
+        ground: Ground<'_>,
+        part: Part,
+        ids: Option<&Mapped>,
+        volatile: bool,
+    ) -> Result<Detached> {
+        let root = ground.store.root_here(self.op)?;
+        let overlay = Overlay {
+            path: ground.store.path(),
+            root: std::os::fd::AsFd::as_fd(&root),
+            lowers: &self.lowers(part),
+            upper: self.upper(part),
+            options: &self.options(ground, volatile),
+            ids,
+            detached_layers: ground.probe.detached_layers,
+        };
+        overlay.mount(ground.probe.way).map_err(|e| self.failed(e))
+    }
+
+    fn failed(&self, error: MountError) -> Error {
+        let missing = error.errno() == Errno::NOENT;
+        let failed = Error::io(self.op, "mount its layers", error);
+        let failed = if missing { failed.with_kind(ErrorKind::Corrupt) } else { failed };
+        failed.with_driver(NAME).with_node(self.node.as_ref())
+    }
+}
+
+/// A node's directory, relative to the root.
+pub(crate) fn dir_of(node: NodeRef<'_>) -> PathBuf {
+    let shelf = match node {
+        NodeRef::Draft(_) => "drafts",
+        NodeRef::Layer(_) => "layers",
+    };
+    Path::new(shelf).join(node.as_str())
+}
