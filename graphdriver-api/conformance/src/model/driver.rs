@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use graphdriver_api::{
-    Applied, Base, ChangeSink, CopyUnit, DiffSummary, DraftId, DraftSpec, Error, ErrorKind, Fact,
+    Applied, Base, ChangeSink, CopyUnit, DiffSummary, DraftId, DraftSpec, ErrorKind, Fact,
     GraphDriver, LayerId, Limits, MountGuard, MountPlan, MountRequest, MountState, MountTicket,
     NodeInfo, NodeRef, Op, Reclaimed, Recovered, Result, Status, TarSource, Traits, Usage,
 };
@@ -50,11 +50,11 @@ impl Model {
         self.fault
     }
 
-    /// What every error says.
-    fn told<T>(&self, result: Result<T>) -> Result<T> {
+    /// What every error about a node says.
+    fn told<'a, T>(&self, node: impl Into<NodeRef<'a>>, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
             let busy = error.kind() == ErrorKind::Busy && self.has(Fault::BusyAsIo);
-            let error = error.with_driver(NAME);
+            let error = error.with_driver(NAME).with_node(node);
             if busy { error.with_kind(ErrorKind::Io) } else { error }
         })
     }
@@ -76,32 +76,32 @@ impl GraphDriver for Model {
     }
 
     fn prepare(&self, draft: &DraftId, base: Base<'_>, spec: &DraftSpec) -> Result<()> {
-        self.told(self.do_prepare(draft, base, spec))
+        self.told(draft, self.do_prepare(draft, base, spec))
     }
 
     fn view(&self, draft: &DraftId, layer: &LayerId) -> Result<()> {
-        self.told(self.do_view(draft, layer))
+        self.told(draft, self.do_view(draft, layer))
     }
 
     fn commit(&self, draft: &DraftId, layer: &LayerId, onto: Option<&LayerId>) -> Result<()> {
-        self.told(self.do_commit(draft, layer, onto))
+        self.told(draft, self.do_commit(draft, layer, onto))
     }
 
     fn remove(&self, node: NodeRef<'_>) -> Result<()> {
-        self.told(self.do_remove(node))
+        self.told(node, self.do_remove(node))
     }
 
     fn reclaim(&self) -> Result<Reclaimed> {
-        self.told(self.do_reclaim())
+        self.do_reclaim().map_err(|error| error.with_driver(NAME))
     }
 
     fn stat(&self, node: NodeRef<'_>) -> Result<NodeInfo> {
         if let Err(error) = self.place.check(Op::Stat) {
             let absent = self.has(Fault::StatReadsErrorAsAbsence);
             let kind = if absent { ErrorKind::NotFound } else { error.kind() };
-            return self.told(Err(Error::with_kind(error, kind).with_node(node)));
+            return self.told(node, Err(error.with_kind(kind)));
         }
-        let mut info = self.told(self.place.lock().info(Op::Stat, node))?;
+        let mut info = self.told(node, self.place.lock().info(Op::Stat, node))?;
         if self.has(Fault::StatForgetsMounts) {
             info.mount = MountState::Unmounted;
         }
@@ -109,7 +109,7 @@ impl GraphDriver for Model {
     }
 
     fn list(&self) -> Result<Vec<NodeInfo>> {
-        self.told(self.place.check(Op::List))?;
+        self.place.check(Op::List).map_err(|error| error.with_driver(NAME))?;
         let mut infos = self.place.lock().infos();
         if self.has(Fault::ListUnsorted) {
             infos.sort_by_key(|info| std::cmp::Reverse(info.created));
@@ -118,30 +118,30 @@ impl GraphDriver for Model {
     }
 
     fn usage(&self, node: NodeRef<'_>) -> Result<Usage> {
-        self.told(self.do_usage(node))
+        self.told(node, self.do_usage(node))
     }
 
     fn mount_plan(&self, draft: &DraftId, request: &MountRequest) -> Result<MountPlan> {
-        self.told(self.do_plan(draft, request))
+        self.told(draft, self.do_plan(draft, request))
     }
 
     fn mount(&self, draft: &DraftId, request: &MountRequest) -> Result<MountGuard> {
-        self.told(self.do_mount(draft, request))
+        self.told(draft, self.do_mount(draft, request))
     }
 
     fn adopt(&self, ticket: &MountTicket) -> Result<MountGuard> {
-        self.told(self.do_adopt(ticket))
+        self.told(&ticket.draft, self.do_adopt(ticket))
     }
 
     fn apply(&self, draft: &DraftId, tar: &mut TarSource<'_>, limits: &Limits) -> Result<Applied> {
-        self.told(self.do_apply(draft, tar, limits))
+        self.told(draft, self.do_apply(draft, tar, limits))
     }
 
     fn changes(&self, node: NodeRef<'_>, sink: &mut ChangeSink<'_>) -> Result<()> {
-        self.told(self.do_changes(node, sink))
+        self.told(node, self.do_changes(node, sink))
     }
 
     fn diff(&self, node: NodeRef<'_>, tar: &mut dyn Write) -> Result<DiffSummary> {
-        self.told(self.do_diff(node, tar))
+        self.told(node, self.do_diff(node, tar))
     }
 }

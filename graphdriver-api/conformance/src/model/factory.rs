@@ -11,7 +11,7 @@ use graphdriver_api::{
 use super::NAME;
 use super::driver::Model;
 use super::fault::Fault;
-use super::mounts::forget_dead_mounts;
+use super::mounts::{recover_mounts, try_binding};
 use super::place::Place;
 
 /// Makes models. Those of one root share their nodes.
@@ -47,10 +47,11 @@ impl DriverFactory for ModelFactory {
         &[]
     }
 
-    fn probe(&self, _root: &Path, options: &DriverOptions) -> Suitability {
-        match no_options(Op::Probe, options) {
+    fn probe(&self, root: &Path, options: &DriverOptions) -> Suitability {
+        let existing = root.ancestors().find(|path| path.is_dir()).unwrap_or(Path::new("/"));
+        match no_options(Op::Probe, options).and_then(|()| try_binding(existing)) {
             Ok(()) => Suitability::Suitable(vec![Fact::new("backing", "memory", "")]),
-            Err(error) => Suitability::Unsuitable { reason: error.to_string(), remedy: None },
+            Err(error) => Suitability::Unsuitable { reason: error.report(), remedy: None },
         }
     }
 
@@ -64,7 +65,7 @@ impl DriverFactory for ModelFactory {
     fn open(&self, root: &Path, options: &DriverOptions) -> Result<Arc<dyn GraphDriver>> {
         no_options(Op::Open, options)?;
         let place = Place::at(root)?;
-        let mounts = forget_dead_mounts(&mut place.lock())?;
+        let mounts = recover_mounts(&mut place.lock())?;
         if self.fault == Some(Fault::OpenForgetsDrafts) {
             place.lock().drafts.clear();
         }

@@ -227,8 +227,11 @@ impl Model {
     }
 
     pub(super) fn do_usage(&self, node: NodeRef<'_>) -> Result<Usage> {
+        let view = self.place.lock().info(Op::Usage, node)?.kind == NodeKind::View;
         let tree = self.tree_of(Op::Usage, node)?;
-        Ok(if self.has(Fault::UsageZero) { Usage::default() } else { usage(&tree) })
+        // A view is its layer's tree, and holds none of its own.
+        let nothing = view || self.has(Fault::UsageZero);
+        Ok(if nothing { Usage::default() } else { usage(&tree) })
     }
 
     /// A node's tree as it is now.

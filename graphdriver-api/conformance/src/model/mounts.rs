@@ -29,6 +29,8 @@ struct Mounted {
     path: PathBuf,
     root: OwnedFd,
     fault: Option<Fault>,
+    /// It was unmounted, or left standing on purpose.
+    done: bool,
 }
 
 impl Model {
@@ -59,7 +61,7 @@ impl Model {
 
     fn mounted(&self, draft: &DraftId, path: PathBuf, root: OwnedFd) -> Mounted {
         let (place, draft) = (Arc::clone(&self.place), draft.clone());
-        Mounted { place, draft, path, root, fault: self.fault() }
+        Mounted { place, draft, path, root, fault: self.fault(), done: false }
     }
 
     fn may_mount(&self, op: Op, state: &State, id: &DraftId, request: &MountRequest) -> Result<()> {
@@ -134,6 +136,7 @@ impl MountHandle for Mounted {
             self.root = open_dir(Op::Unmount, &self.path)?;
             return Err(self.failed("unmount the draft", errno));
         }
+        self.done = true;
         let mut state = self.place.lock();
         if let Some(draft) = state.drafts.get_mut(&self.draft) {
             draft.mount = Mount::Unmounted;
@@ -145,22 +148,40 @@ impl MountHandle for Mounted {
     }
 
     fn persist(&mut self) -> Result<MountTicket> {
-        let token = mount_id(&self.path).map_err(|e| self.failed("identify the mount", e))?;
-        let ticket = MountTicket {
-            driver: NAME.to_owned(),
-            draft: self.draft.clone(),
-            path: self.path.clone(),
-            token: token.to_string(),
-        };
+        let ticket = self.ticket().map_err(|e| self.failed("identify the mount", e))?;
         if let Some(draft) = self.place.lock().drafts.get_mut(&self.draft) {
             let forgets = self.fault == Some(Fault::PersistForgetsBusy);
             draft.mount = if forgets { Mount::Unmounted } else { Mount::Persisted(ticket.clone()) };
         }
+        self.done = true;
         Ok(ticket)
     }
 }
 
+impl Drop for Mounted {
+    /// A guard that is dropped has tried to unmount: what still stands here
+    /// is for recovery to find.
+    fn drop(&mut self) {
+        if !self.done
+            && let Ok(ticket) = self.ticket()
+            && let Some(draft) = self.place.lock().drafts.get_mut(&self.draft)
+        {
+            draft.mount = Mount::Abandoned(ticket);
+        }
+    }
+}
+
 impl Mounted {
+    /// What tells this mount from others.
+    fn ticket(&self) -> Result<MountTicket, Errno> {
+        Ok(MountTicket {
+            driver: NAME.to_owned(),
+            draft: self.draft.clone(),
+            path: self.path.clone(),
+            token: mount_id(&self.path)?.to_string(),
+        })
+    }
+
     fn failed(&self, what: &'static str, error: impl Into<io::Error>) -> Error {
         let error = Error::io(Op::Unmount, what, error).with_driver(NAME).with_node(&self.draft);
         let busy = error.kind() == ErrorKind::Busy && self.fault == Some(Fault::BusyAsIo);
@@ -243,17 +264,41 @@ fn is_mounted(ticket: &MountTicket) -> Result<bool> {
     }
 }
 
-/// Frees the drafts whose persisted mounts aren't there any more; says how
-/// many.
-pub(super) fn forget_dead_mounts(state: &mut State) -> Result<u64> {
+/// Frees the drafts whose mounts aren't there any more, and unmounts those
+/// that nobody holds; says how many.
+pub(super) fn recover_mounts(state: &mut State) -> Result<u64> {
     let mut freed = 0;
     for draft in state.drafts.values_mut() {
-        if let Mount::Persisted(ticket) = &draft.mount
-            && !is_mounted(ticket)?
-        {
+        let gone = match &draft.mount {
+            Mount::Persisted(ticket) => !is_mounted(ticket)?,
+            Mount::Abandoned(ticket) => !is_mounted(ticket)? || take_away(ticket)?,
+            Mount::Unmounted | Mount::Held => false,
+        };
+        if gone {
             draft.mount = Mount::Unmounted;
             freed += 1;
         }
     }
     Ok(freed)
+}
+
+/// Unmounts, unless somebody is in there.
+fn take_away(ticket: &MountTicket) -> Result<bool> {
+    match unmount(&ticket.path, UnmountFlags::NOFOLLOW) {
+        Ok(()) => Ok(true),
+        Err(Errno::BUSY) => Ok(false),
+        Err(e) => Err(Error::io(Op::Open, "unmount what nobody holds", e).with_path(&ticket.path)),
+    }
+}
+
+/// Whether a directory can be bound elsewhere in `dir`, tried out.
+pub(super) fn try_binding(dir: &Path) -> Result<()> {
+    let io = |e| Error::io(Op::Probe, "make a directory", e).with_path(dir);
+    let room = tempfile::Builder::new().prefix(".model-probe.").tempdir_in(dir).map_err(io)?;
+    let (source, point) = (room.path().join("tree"), room.path().join("mount"));
+    fs::create_dir(&source).map_err(io)?;
+    drop(bind(&source, &point, true)?);
+    unmount(&point, UnmountFlags::NOFOLLOW)
+        .map_err(|e| Error::io(Op::Probe, "unmount again", e).with_path(&point))?;
+    room.close().map_err(io)
 }

@@ -50,6 +50,8 @@ pub(super) enum Content {
 pub(super) enum Mount {
     Unmounted,
     Held,
+    /// Held by nobody, though it couldn't be unmounted.
+    Abandoned(MountTicket),
     Persisted(MountTicket),
 }
 
@@ -141,7 +143,7 @@ impl State {
             created: draft.created,
             mount: match &draft.mount {
                 Mount::Unmounted => MountState::Unmounted,
-                Mount::Held => MountState::Held,
+                Mount::Held | Mount::Abandoned(_) => MountState::Held,
                 Mount::Persisted(ticket) => MountState::Persisted(ticket.clone()),
             },
             unpacking: draft.unpacking != Unpacking::No,

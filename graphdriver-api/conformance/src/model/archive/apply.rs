@@ -133,22 +133,30 @@ impl Apply<'_> {
 
     fn whiteout(&mut self, at: &Names) -> Result<()> {
         let Some((name, above)) = at.split_last() else { return Ok(()) };
-        match self.resolve(at, above)? {
-            None => self.unknown(at),
-            Some(dir) if self.footing == Footing::Known => {
+        match self.hides_in(at, above)? {
+            Some(dir) => {
                 fits(at, self.tree.drop_name(dir, name))?;
                 self.entered(at, dir)
             }
-            Some(_) => Ok(()),
+            None => Ok(()),
         }
     }
 
     fn opaque(&mut self, at: &Names) -> Result<()> {
-        match self.resolve(at, at)? {
-            _ if self.has(Fault::ApplyIgnoresOpaque) => Ok(()),
-            None => self.unknown(at),
-            Some(dir) if self.footing == Footing::Known => self.empty(at, dir),
-            Some(_) => Ok(()),
+        match self.hides_in(at, at)? {
+            Some(dir) if !self.has(Fault::ApplyIgnoresOpaque) => self.empty(at, dir),
+            _ => Ok(()),
+        }
+    }
+
+    /// The directory in which a marker hides something; `None` if there is
+    /// none: then it hides nothing.
+    fn hides_in(&self, at: &Names, names: &[OsString]) -> Result<Option<Ino>> {
+        let found = self.resolve(at, names);
+        match self.footing {
+            Footing::Known => Ok(found.unwrap_or_default()),
+            Footing::Deferred if found?.is_none() => Err(needs_parent(at)),
+            Footing::Deferred => Ok(None),
         }
     }
 
@@ -157,14 +165,6 @@ impl Apply<'_> {
         let inside: Vec<OsString> =
             self.tree.children(dir).map(|(name, _)| name.to_owned()).collect();
         inside.iter().try_for_each(|name| fits(at, self.tree.drop_name(dir, name)))
-    }
-
-    /// A place that isn't there: nothing to hide, as far as is known.
-    fn unknown(&self, at: &Names) -> Result<()> {
-        match self.footing {
-            Footing::Known => Ok(()),
-            Footing::Deferred => Err(needs_parent(at)),
-        }
     }
 
     /// Nothing, unless it is to be done wrong.

@@ -29,6 +29,9 @@ impl Records {
                 return Err(bad(b"", "a PAX record has no '='"));
             };
             let value = value.get(1..).unwrap_or_default();
+            if key.is_empty() || key == b"SCHILY.xattr." {
+                return Err(bad(b"", "a PAX record has no key"));
+            }
             if key == b"GNU.sparse.offset" || key == b"GNU.sparse.numbytes" {
                 self.sparse_pairs.push(number(value)?);
             }

@@ -31,43 +31,53 @@ pub(in super::super) fn read(
     limits: &Limits,
     stop_at_marker: bool,
 ) -> Result<Archive> {
-    let mut reader =
-        Reader { source, limits, archive: Archive::default(), global: Records::default() };
-    let mut pending = reader.global.clone();
+    let global = Records::default();
+    let archive = Archive::default();
+    let mut reader = Reader { source, limits, archive, global, pending: None, extended: 0 };
     while let Some(block) = reader.block()? {
         if block == [0; BLOCK] {
-            return reader.finish(stop_at_marker);
+            break;
         }
-        let header = checked(&block)?;
-        let size = header.entry_size().map_err(|_| bad(b"", "a header has no size"))?;
-        match header.entry_type() {
-            EntryType::XHeader => pending.add(&reader.extension(size)?)?,
-            EntryType::XGlobalHeader => {
-                let records = reader.extension(size)?;
-                reader.global.add(&records)?;
-                pending.add(&records)?;
-            }
-            EntryType::GNULongName => pending.set("path", until_zero(&reader.extension(size)?)),
-            EntryType::GNULongLink => {
-                pending.set("linkpath", until_zero(&reader.extension(size)?));
-            }
-            _ => {
-                reader.entry(&header, &pending)?;
-                pending = reader.global.clone();
-            }
-        }
+        reader.header(&checked(&block)?)?;
     }
-    reader.finish(true)
+    reader.finish(stop_at_marker)
 }
 
 struct Reader<'a> {
     source: &'a mut dyn Read,
     limits: &'a Limits,
     archive: Archive,
+    /// Records that hold for all entries to come.
     global: Records,
+    /// Those, and the records that hold for the next entry alone.
+    pending: Option<Records>,
+    /// How many bytes of records there are for the next entry.
+    extended: u64,
 }
 
 impl Reader<'_> {
+    fn header(&mut self, header: &Header) -> Result<()> {
+        let size = header.entry_size().map_err(|_| bad(b"", "a header has no size"))?;
+        let kind = header.entry_type();
+        if kind == EntryType::XGlobalHeader {
+            let records = self.extension(size)?;
+            self.global.add(&records)?;
+            return self.pending.as_mut().map_or(Ok(()), |pending| pending.add(&records));
+        }
+        let mut pending = self.pending.take().unwrap_or_else(|| self.global.clone());
+        match kind {
+            EntryType::XHeader => pending.add(&self.extension(size)?)?,
+            EntryType::GNULongName => pending.set("path", until_zero(&self.extension(size)?)),
+            EntryType::GNULongLink => pending.set("linkpath", until_zero(&self.extension(size)?)),
+            _ => {
+                self.extended = 0;
+                return self.entry(header, &pending);
+            }
+        }
+        self.pending = Some(pending);
+        Ok(())
+    }
+
     /// The next block; `None` at the end of the stream.
     fn block(&mut self) -> Result<Option<[u8; BLOCK]>> {
         let mut block = [0; BLOCK];
@@ -89,7 +99,8 @@ impl Reader<'_> {
     }
 
     fn extension(&mut self, size: u64) -> Result<Vec<u8>> {
-        if size > self.limits.extension_bytes.into() {
+        self.extended = self.extended.saturating_add(size);
+        if self.extended > self.limits.extension_bytes.into() {
             let limit = self.limits.extension_bytes;
             return Err(bad(b"", format!("extension records have more than {limit} bytes")));
         }
@@ -168,8 +179,13 @@ impl Reader<'_> {
     ) -> Result<Node> {
         let device = || -> Result<(u32, u32)> {
             let no_number = |_| bad(path, "the device has no number");
-            let major = header.device_major().map_err(no_number)?;
-            Ok((major.unwrap_or(0), header.device_minor().map_err(no_number)?.unwrap_or(0)))
+            let major = header.device_major().map_err(no_number)?.unwrap_or(0);
+            let minor = header.device_minor().map_err(no_number)?.unwrap_or(0);
+            // What mknod(2) can hold.
+            match (major, minor) {
+                (0..4096, 0..0x10_0000) => Ok((major, minor)),
+                _ => Err(bad(path, format!("no device can have the number {major}:{minor}"))),
+            }
         };
         let body = match header.entry_type() {
             EntryType::Directory => Body::Directory(BTreeMap::new()),
@@ -179,6 +195,9 @@ impl Reader<'_> {
             }
             EntryType::Symlink => match link_target(header, records) {
                 target if target.is_empty() => return Err(bad(path, "the link has no target")),
+                target if target.len() > 4095 => {
+                    return Err(bad(path, "the link's target has more than 4095 bytes"));
+                }
                 target => Body::Symlink(OsStr::from_bytes(&target).to_owned()),
             },
             EntryType::Char => device().map(|(major, minor)| Body::CharDevice(major, minor))?,
@@ -242,6 +261,9 @@ impl Reader<'_> {
     }
 
     fn finish(self, stop: bool) -> Result<Archive> {
+        if self.pending.is_some() {
+            return Err(truncated());
+        }
         if !stop {
             let read = |e| Error::io(Op::Apply, "read the archive to its end", e);
             io::copy(self.source, &mut io::sink()).map_err(read)?;
