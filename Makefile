@@ -4,9 +4,7 @@
 SHELL := /bin/bash
 # Where rustup puts cargo, also for shells that never read a profile.
 export PATH := $(PATH):$(HOME)/.cargo/bin
-# tests/vm is what tests/report starts as the guests' init.
-REPORT := cargo build --quiet --locked --package sapwood-vm && \
-	cargo run --quiet --locked --package sapwood-report --
+REPORT := cargo run --quiet --locked --package sapwood-report --
 # Only these packages: make test PACKAGES="sapwood-kit sapwood-vm"
 PACKAGES ?=
 ONLY := $(addprefix --package ,$(PACKAGES))

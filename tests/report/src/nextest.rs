@@ -20,9 +20,17 @@ const REPORT: &str = "target/nextest/default/junit.xml";
 /// Builds, runs, and adds a row for each test binary. Returns what there is to run, or nothing if
 /// it could not be built: then that is the failure.
 pub(crate) fn run(request: &Request, tally: &mut Tally) -> Result<Option<Listing>, Error> {
+    // Tests start programs of other crates, which building the tests alone would leave as they
+    // were: then yesterday's program passes today's tests.
+    let mut programs = cargo(request, &["build", "--locked", "--workspace", "--bins"]);
+    let (built, duration) = show("programs", &mut programs)?;
+    if !built.success() {
+        tally.add_one("build", Outcome::Failed, duration);
+        return Ok(None);
+    }
     let mut list = cargo(request, &["nextest", "list", "--locked", "--message-format", "json"]);
     packages(request, &mut list);
-    let (listed, duration) = read("build", &mut list)?;
+    let (listed, duration) = read("build of the tests", &mut list)?;
     if !listed.status.success() {
         tally.add_one("build", Outcome::Failed, duration);
         return Ok(None);
