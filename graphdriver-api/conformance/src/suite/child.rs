@@ -8,7 +8,6 @@ use std::process::{Command, ExitCode, Stdio};
 
 use super::cases::PARTS;
 use super::context::Context;
-use super::host::Host;
 use super::stop::{Stop, Verdict, When};
 use super::subject::Subject;
 
@@ -60,8 +59,7 @@ pub(super) fn play_part(subject: &Subject) -> Option<ExitCode> {
 fn find_and_play(subject: &Subject, part: &str, dir: PathBuf) -> Verdict {
     let found = PARTS.iter().copied().flatten().find(|(name, _)| *name == part);
     let (_, play) = found.ok_or_else(|| Stop::failed(format!("no part {part:?}")))?;
-    let host = Host::of_parent()?;
-    play(&Context::new(subject, &host, dir))
+    play(&Context::new(subject, dir))
 }
 
 /// Writes a line for the case that started this part to read.

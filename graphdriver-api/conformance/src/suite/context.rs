@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use graphdriver_api::{DriverFactory, DriverOptions};
 
 use super::files::{Files, make_dir};
-use super::host::Host;
 use super::stop::{Stop, Verdict};
 use super::store::Store;
 use super::subject::Subject;
@@ -15,19 +14,13 @@ use super::subject::Subject;
 #[derive(Debug)]
 pub struct Context<'a> {
     subject: &'a Subject,
-    host: &'a Host,
     dir: PathBuf,
 }
 
 impl<'a> Context<'a> {
     /// A world in `dir`, which is there and empty.
-    pub(super) fn new(subject: &'a Subject, host: &'a Host, dir: PathBuf) -> Self {
-        Self { subject, host, dir }
-    }
-
-    /// What is being tested.
-    pub(super) fn subject(&self) -> &'a Subject {
-        self.subject
+    pub(super) fn new(subject: &'a Subject, dir: PathBuf) -> Self {
+        Self { subject, dir }
     }
 
     /// The driver's factory.
@@ -44,11 +37,6 @@ impl<'a> Context<'a> {
     /// The options that the driver is opened with.
     pub(super) fn options(&self) -> &DriverOptions {
         self.subject.options()
-    }
-
-    /// What this host can do.
-    pub(super) fn host(&self) -> &Host {
-        self.host
     }
 
     /// The driver's root. Not made before it is opened.

@@ -13,7 +13,7 @@ use rustix::mount::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::stop::{Stop, Verdict, When};
+use super::stop::{Verdict, When};
 
 /// Names the directory under which drivers get their roots; its file system
 /// is the one under test. Without it, a fresh tmpfs.
@@ -22,9 +22,8 @@ pub const BACKING_ENV: &str = "SAPWOOD_TEST_BACKING";
 /// The host that a run of the suite has to itself.
 #[derive(Debug)]
 pub struct Host {
-    /// Dropped, and so removed, after the unmount in `Drop`. `None` in a child,
-    /// which lives in its parent's.
-    home: Option<tempfile::TempDir>,
+    /// Dropped, and so removed, after the unmount in `Drop`.
+    home: tempfile::TempDir,
     on_tmpfs: bool,
     kernel: Kernel,
 }
@@ -58,12 +57,7 @@ impl Host {
             mount("tmpfs", home.path(), "tmpfs", MountFlags::empty(), options)
                 .when("mount a tmpfs")?;
         }
-        Ok(Self { home: Some(home), on_tmpfs, kernel: Kernel::running()? })
-    }
-
-    /// For a child process: its parent has made the namespace and the room.
-    pub(super) fn of_parent() -> Verdict<Self> {
-        Ok(Self { home: None, on_tmpfs: false, kernel: Kernel::running()? })
+        Ok(Self { home, on_tmpfs, kernel: Kernel::running()? })
     }
 
     /// The running kernel.
@@ -74,25 +68,25 @@ impl Host {
 
     /// A new directory for one case.
     pub(crate) fn room(&self) -> Verdict<tempfile::TempDir> {
-        let home = self.home.as_ref().ok_or_else(|| Stop::failed("a child runs no cases"))?;
-        let room = tempfile::Builder::new().prefix("case.").tempdir_in(home.path());
+        let room = tempfile::Builder::new().prefix("case.").tempdir_in(self.home.path());
         room.when("make the case's directory")
     }
 }
 
 impl Drop for Host {
     fn drop(&mut self) {
-        if let (true, Some(home)) = (self.on_tmpfs, &self.home) {
+        if self.on_tmpfs {
             // If this fails, all that is left over is an empty directory of
             // the host's with a mount that ends with the process's namespace.
-            drop(unmount(home.path(), UnmountFlags::DETACH).map_err(std::io::Error::from));
+            drop(unmount(self.home.path(), UnmountFlags::DETACH).map_err(std::io::Error::from));
         }
     }
 }
 
 /// The mount points at or below a directory, innermost first.
 pub(super) fn mounts_below(dir: &Path) -> Verdict<Vec<PathBuf>> {
-    let table = fs::read_to_string("/proc/self/mountinfo").when("read mountinfo")?;
+    // Of this thread: the first one's name space may be another.
+    let table = fs::read_to_string("/proc/thread-self/mountinfo").when("read mountinfo")?;
     let points = table.lines().filter_map(|line| line.split(' ').nth(4)).map(unescape);
     let mut below: Vec<_> = points.filter(|p| p.starts_with(dir)).collect();
     below.reverse();

@@ -57,6 +57,18 @@ impl From<graphdriver_api::IdError> for Stop {
     }
 }
 
+impl From<std::num::ParseIntError> for Stop {
+    fn from(error: std::num::ParseIntError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
+impl From<std::num::TryFromIntError> for Stop {
+    fn from(error: std::num::TryFromIntError) -> Self {
+        Self::failed(error.to_string())
+    }
+}
+
 impl From<serde_json::Error> for Stop {
     fn from(error: serde_json::Error) -> Self {
         Self::failed(error.to_string())
@@ -86,6 +98,7 @@ macro_rules! ensure {
 pub(super) use ensure;
 
 /// Fails unless both are equal.
+#[allow(clippy::needless_pass_by_value)] // Most callers have just made what they pass.
 pub(super) fn same<T: PartialEq<U> + Debug, U: Debug>(
     what: impl Display,
     found: T,
@@ -140,4 +153,9 @@ impl Display for Any<'_> {
         let names: Vec<_> = self.0.iter().map(|k| format!("{k:?}")).collect();
         f.write_str(&names.join(" or "))
     }
+}
+
+/// The thread at the other end of a channel has ended.
+pub(super) fn gone<E: Display>(error: E) -> Stop {
+    Stop::failed(format!("a thread has ended early: {error}"))
 }

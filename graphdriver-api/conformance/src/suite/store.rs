@@ -11,7 +11,7 @@ use graphdriver_api::{
 
 use super::files::Files;
 use super::stop::{Stop, Verdict, When, ensure};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Entry, Snapshot};
 
 /// A draft's id.
 pub(super) fn draft(id: &str) -> Verdict<DraftId> {
@@ -214,6 +214,11 @@ pub(super) fn lines(changes: &[Change]) -> Vec<String> {
         format!("{letter} {}", change.path.as_os_str().as_bytes().escape_ascii())
     };
     changes.iter().map(line).collect()
+}
+
+/// The tree of a draft that stands on nothing.
+pub(super) fn scratch() -> Snapshot {
+    Snapshot::new().with(".", Entry::directory().mtime(0, 0))
 }
 
 /// Fails unless the trees are the same; the message has the first differences.

@@ -423,11 +423,7 @@ fn reads_from_slow_sources(cx: &Context<'_>) -> Verdict {
         let slow = store.draft(&format!("slow{step}"), Base::Scratch)?;
         let mut source = Counting { rest: &tar, step, ended: false };
         store.apply(&slow, &mut source, &graphdriver_api::Limits::default())?;
-        let mut found = store.tree(&slow)?;
-        if let (Some(root), Some(other)) = (found.get_mut("."), expected.get(".")) {
-            root.mtime = other.mtime;
-        }
-        same_tree(format!("read {step} bytes at once"), &found, &expected)?;
+        same_tree(format!("read {step} bytes at once"), &store.tree(&slow)?, &expected)?;
     }
     Ok(())
 }

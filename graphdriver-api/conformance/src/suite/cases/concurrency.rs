@@ -48,7 +48,7 @@ fn at_once<T: Send>(
             })
         };
         let running: Vec<_> = stores.into_iter().enumerate().map(one).collect();
-        let joined = running.into_iter().map(|thread| thread.join());
+        let joined = running.into_iter().map(thread::ScopedJoinHandle::join);
         joined.map(|done| done.map_err(|_| Stop::failed("a thread panicked"))).collect()
     })
 }
@@ -250,6 +250,7 @@ fn list_sees_what_is_there_throughout(cx: &Context<'_>) -> Verdict {
     same("layers in the end", store.list()?.len(), kept.len())
 }
 
+#[allow(clippy::needless_pass_by_value)] // As `map_err` gives it.
 fn invalid(error: graphdriver_api::IdError) -> graphdriver_api::Error {
     graphdriver_api::Error::new(
         ErrorKind::InvalidArgument,

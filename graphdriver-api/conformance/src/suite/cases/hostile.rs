@@ -4,13 +4,12 @@ use std::io::{self, Read};
 
 use graphdriver_api::{Base, Error, ErrorKind, LayerId, Limits};
 
-use crate::snapshot::Snapshot;
 use crate::suite::archive::{Format, Item, Map, archive, end, gnu_sparse, pax_sparse, unended};
 use crate::suite::case::cases;
 use crate::suite::context::Context;
 use crate::suite::files::Files;
 use crate::suite::stop::{Verdict, When, ensure, refused, refused_as, same};
-use crate::suite::store::{Store, same_tree};
+use crate::suite::store::{Store, same_tree, scratch};
 
 cases! { hostile:
     Law nothing_is_written_outside,
@@ -29,7 +28,7 @@ cases! { hostile:
     Law a_huge_size_takes_no_memory, Contract("The layer archive is damaged or hostile.");
     Law a_failed_unpacking_is_poison, Contract("So a half-unpacked layer can't be committed.");
     Law a_failed_unpacking_leaves_the_base_alone,
-        Contract("A committed layer's content and attributes stay what they were.");
+        Contract("a committed layer's content and attributes stay what they were");
     Law a_source_that_fails_is_io, Contract("every method can fail with `Io`");
     Law device_numbers_that_do_not_fit_are_refused, Contract("`BadDiff` (names the entry and the rule)");
 }
@@ -339,7 +338,7 @@ fn a_failed_unpacking_is_poison(cx: &Context<'_>) -> Verdict {
     refused("commit, opened again", store.committed_as(&d, "l")?, ErrorKind::WrongState)?;
     store.remove((&d).into())?;
     let d = store.draft("d", Base::Scratch)?;
-    same_tree("a new draft of that id", &store.tree(&d)?, &Snapshot::new())
+    same_tree("a new draft of that id", &store.tree(&d)?, &scratch())
 }
 
 fn a_failed_unpacking_leaves_the_base_alone(cx: &Context<'_>) -> Verdict {

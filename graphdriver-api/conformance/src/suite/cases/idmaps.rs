@@ -15,7 +15,7 @@ use crate::suite::stop::{Verdict, When, errno, refused, refused_as, same};
 use crate::suite::store::{Store, same_tree};
 
 cases! { idmaps:
-    Law show_mapped_owners, Contract("Ownership as the mount shows it (mount_setattr(2), `MOUNT_ATTR_IDMAP`)."),
+    Law show_mapped_owners, Contract("Ownership as a mount shows it (mount_setattr(2), `MOUNT_ATTR_IDMAP`)."),
         needs [IdMaps];
     Law store_what_is_created_unmapped, Contract("Nothing on disk is rewritten."), needs [IdMaps];
     Law ids_outside_every_range_overflow,

@@ -17,7 +17,7 @@ use crate::suite::case::cases;
 use crate::suite::context::Context;
 use crate::suite::edits::{self, write_base};
 use crate::suite::files::Files;
-use crate::suite::stop::{Stop, Verdict, When, ensure, refused, same};
+use crate::suite::stop::{Stop, Verdict, When, ensure, gone, refused, same};
 use crate::suite::store::{Store, files, same_tree};
 
 cases! { isolation:
@@ -201,11 +201,12 @@ fn a_writer_in_another_namespace(cx: &Context<'_>) -> Verdict {
     let apart = thread::spawn(move || -> Verdict<bool> {
         unshare(CloneFlags::CLONE_NEWNS).map_err(std::io::Error::from)?;
         let file = File::options().write(true).open(point.join("f"));
-        drop(opened.send(()));
-        drop(told.recv());
+        opened.send(()).map_err(gone)?;
+        // Ends when the case lets go of the other end, and never by a word.
+        for () in told {}
         Ok(file.and_then(|f| f.write_all_at(b"WRITTEN LATE", 0)).is_ok())
     });
-    drop(ready.recv());
+    ready.recv().map_err(gone)?;
     let attempt = match guard.unmount() {
         Ok(()) => store.committed_as(&d, "l")?.map(|()| true),
         Err(error) if error.kind() == ErrorKind::Busy => Ok(false),

@@ -9,11 +9,11 @@ use crate::suite::case::cases;
 use crate::suite::context::Context;
 use crate::suite::files::Files;
 use crate::suite::stop::{Verdict, ensure, refused, same};
-use crate::suite::store::{draft, layer, same_tree};
+use crate::suite::store::{draft, layer, same_tree, scratch};
 
 cases! { lifecycle:
     Law scratch_is_an_empty_root,
-        Contract("Nothing: an empty tree whose root is a directory 0755, 0:0.");
+        Contract("Nothing: an empty tree whose root is a directory 0755, 0:0, last modified at time 0 (1970)");
     Law ids_of_every_shape,
         Contract("digits, `_`, `.` and `-`, beginning with a letter or digit. It is therefore always a \
          safe file name.");
@@ -68,9 +68,9 @@ fn hello_tree() -> Snapshot {
 fn scratch_is_an_empty_root(cx: &Context<'_>) -> Verdict {
     let store = cx.open()?;
     let d = store.draft("d", Base::Scratch)?;
-    same_tree("a draft from scratch", &store.tree(&d)?, &Snapshot::new())?;
+    same_tree("a draft from scratch", &store.tree(&d)?, &scratch())?;
     let l = store.committed(&d, "l")?;
-    same_tree("the layer of it", &store.tree(&l)?, &Snapshot::new())
+    same_tree("the layer of it", &store.tree(&l)?, &scratch())
 }
 
 fn ids_of_every_shape(cx: &Context<'_>) -> Verdict {
@@ -128,7 +128,7 @@ fn commit_frees_the_drafts_id(cx: &Context<'_>) -> Verdict {
     store.committed(&d, "l1")?;
     refused("the committed draft", store.stat((&d).into()), ErrorKind::NotFound)?;
     let d = store.draft("d", Base::Scratch)?;
-    same_tree("a new draft of that id", &store.tree(&d)?, &Snapshot::new())?;
+    same_tree("a new draft of that id", &store.tree(&d)?, &scratch())?;
     store.committed(&d, "l2").map(drop)
 }
 
@@ -251,7 +251,7 @@ fn a_removed_id_is_free_at_once(cx: &Context<'_>) -> Verdict {
     let store = cx.open()?;
     for round in 0..3 {
         let d = store.draft("d", Base::Scratch)?;
-        same_tree("a new draft", &store.tree(&d)?, &Snapshot::new())?;
+        same_tree("a new draft", &store.tree(&d)?, &scratch())?;
         store.edit(&d, |files| files.write(format!("{round}"), b""))?;
         store.remove((&d).into())?;
         let l = store.layer("l", None, |files| files.write(format!("{round}"), b""))?;

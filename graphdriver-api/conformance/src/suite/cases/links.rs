@@ -155,7 +155,7 @@ fn merged_usr(files: &Files) -> Verdict {
         files.dir(dir)?;
     }
     files.symlink("usr/bin", "bin")?;
-    files.symlink("./bin/../usr/lib", "lib")?;
+    files.symlink("./bin/../lib", "lib")?;
     files.write("usr/bin/sh", b"#!")?;
     files.write("usr/lib/old", b"old")?;
     for path in ["usr/bin", "usr/lib", "usr"] {

@@ -278,7 +278,7 @@ fn poison_is_for_ever(cx: &Context<'_>) -> Verdict {
     drop(store);
     let store = cx.open()?;
     ensure!(store.stat((&id).into())?.unpacking, "opened again, it isn't unpacking any more");
-    let found = (&store.list()?).iter().filter(|info| info.unpacking).count();
+    let found = store.list()?.iter().filter(|info| info.unpacking).count();
     same("drafts that list tells are unpacking", found, 1)?;
     let good = archive(&[Item::file("f", b"2")]);
     let kinds = [

@@ -13,7 +13,7 @@ use crate::suite::case::cases;
 use crate::suite::context::Context;
 use crate::suite::files::Files;
 use crate::suite::host::mounts_below;
-use crate::suite::stop::{Stop, Verdict, When, ensure, errno, refused, same};
+use crate::suite::stop::{Stop, Verdict, When, ensure, errno, gone, refused, same};
 use crate::suite::store::{files, same_tree};
 
 cases! { mounts:
@@ -132,7 +132,6 @@ fn unmounting_waits_for_open_files(cx: &Context<'_>) -> Verdict {
     tree.write("f", b"1")?;
     for (name, flags) in [("f", OFlags::WRONLY), ("below", OFlags::RDONLY), (".", OFlags::PATH)] {
         let open = tree.open(name, flags)?;
-        drop(tree.try_stat(name)?);
         let busy = guard.unmount();
         refused(format!("unmount with {name:?} open"), busy, ErrorKind::Busy)?;
         drop(open);
@@ -155,8 +154,9 @@ fn unmounting_waits_for_working_directories(cx: &Context<'_>) -> Verdict {
         unshare(CloneFlags::CLONE_FS).map_err(std::io::Error::from)?;
         rustix::process::fchdir(root.root())?;
         drop(root);
-        drop(inside.send(()));
-        drop(told.recv());
+        inside.send(()).map_err(gone)?;
+        // Ends when the case lets go of the other end, and never by a word.
+        for () in told {}
         Ok(())
     });
     entered.recv().map_err(|_| Stop::failed("the thread couldn't enter the tree"))?;
@@ -350,8 +350,9 @@ fn in_the_callers_namespace(cx: &Context<'_>) -> Verdict {
             let there = table.contains(point.to_string_lossy().as_ref());
             ensure!(there, "{point:?} isn't in the caller's namespace");
             files(&guard)?.write("f", b"1")?;
-            drop(mounted.send(()));
-            drop(told.recv());
+            mounted.send(()).map_err(gone)?;
+            // Ends when the case lets go of the other end, and never by a word.
+            for () in told {}
             Ok(guard.unmount()?)
         }
     });

@@ -197,7 +197,7 @@ fn in_another_namespace(cx: &Context<'_>) -> Verdict {
     drop(store);
     let apart = thread::spawn(move || {
         unshare(CloneFlags::CLONE_NEWNS).map_err(std::io::Error::from)?;
-        carry_out(&plan, &target, |files| files.snapshot())
+        carry_out(&plan, &target, Files::snapshot)
     });
     same_tree("the plan's tree", &join(apart)?, &expected)
 }

@@ -191,6 +191,7 @@ fn reclaim_touches_nothing_else(cx: &Context<'_>) -> Verdict {
     let d = store.on("d", &l)?;
     store.edit(&d, |files| files.write("own", b"1"))?;
     let v = store.view_of("v", &l)?;
+    store.layer("lonely", Some(&l), |files| files.unlink("g"))?;
     let gone = store.layer("gone", Some(&l), |files| files.unlink("f"))?;
     store.remove((&gone).into())?;
     let before = (store.list()?, store.tree(&l)?, store.tree(&d)?);
