@@ -65,3 +65,29 @@ impl Read for MemberReader {
         Ok(got)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn member(content: &[u8], offset: u64, len: u64) -> Member {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        Member::new(Arc::new(file), offset, len)
+    }
+
+    #[test]
+    fn a_member_is_its_own_bytes_and_no_others() {
+        let member = member(b"before-content-after", 7, 7);
+        assert_eq!(member.read_all(7).unwrap(), b"content");
+        assert!(member.read_all(6).unwrap_err().to_string().contains("more than 6"));
+    }
+
+    #[test]
+    fn a_file_that_ends_too_early_is_an_error() {
+        let error = member(b"short", 2, 10).read_all(100).unwrap_err().to_string();
+        assert!(error.contains("cut off"), "{error}");
+    }
+}

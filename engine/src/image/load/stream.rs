@@ -265,3 +265,87 @@ impl Read for ChunkReader {
         Ok(got)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use super::*;
+
+    /// Longer than all chunks that can lie between the threads.
+    fn content() -> Vec<u8> {
+        (0..CHUNK * (QUEUE + 4) + 7).map(|n| u8::try_from(n % 251).unwrap_or(0)).collect()
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn source(bytes: &[u8], cancel: &'static Cancel) -> Source<'static, Cursor<Vec<u8>>> {
+        Source {
+            reader: Cursor::new(bytes.to_vec()),
+            compression: None,
+            algorithms: Algorithms { blob: Algorithm::Sha256, diff_id: Algorithm::Sha256 },
+            cancel,
+            progress: &|_| (),
+        }
+    }
+
+    fn read_all(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        reader.read_to_end(&mut bytes).map(|_| bytes)
+    }
+
+    static GO: Cancel = Cancel::new(false);
+
+    #[test]
+    fn every_byte_arrives_and_is_in_both_digests() {
+        let content = content();
+        for packed in [content.clone(), gzip(&content), zstd::encode_all(&content[..], 1).unwrap()]
+        {
+            let (read, streamed) = through(source(&packed, &GO), read_all);
+            assert!(read.unwrap() == content);
+            let streamed = streamed.unwrap();
+            assert_eq!(streamed.blob, Digest::of(&packed));
+            assert_eq!(streamed.diff_id, Digest::of(&content));
+        }
+    }
+
+    /// A layer without compression that a sha512 digest names.
+    #[test]
+    fn each_digest_has_its_own_hash_function() {
+        let mut source = source(b"abc", &GO);
+        source.algorithms.blob = Algorithm::Sha512;
+        let streamed = through(source, read_all).1.unwrap();
+        assert_eq!(streamed.blob.algorithm(), Algorithm::Sha512);
+        assert_eq!(streamed.diff_id, Digest::of(b"abc"));
+    }
+
+    #[test]
+    fn a_stream_that_breaks_off_never_looks_like_one_that_ends() {
+        let whole = gzip(&content());
+        let (read, streamed) = through(source(&whole[..whole.len() / 2], &GO), read_all);
+        assert!(read.is_err());
+        assert!(matches!(streamed, Err(StreamError::Bad(_))));
+    }
+
+    #[test]
+    fn whoever_stops_reading_stops_the_stream() {
+        let (first, streamed) = through(source(&content(), &GO), |reader| {
+            let mut one = [0];
+            reader.read_exact(&mut one).map(|()| one)
+        });
+        assert_eq!(first.unwrap(), [0]);
+        assert!(matches!(streamed, Err(StreamError::Stopped)));
+    }
+
+    #[test]
+    fn a_cancelled_stream_is_broken_off() {
+        static STOP: Cancel = Cancel::new(true);
+        let (read, streamed) = through(source(&content(), &STOP), read_all);
+        assert!(read.is_err());
+        assert!(matches!(streamed, Err(StreamError::Stopped)));
+    }
+}

@@ -43,6 +43,15 @@ fn a_flipped_bit_in_any_blob_is_found() {
     }
 }
 
+/// The time in gzip's header: what is within stays the same.
+#[test]
+fn a_blob_is_checked_as_it_lies_there_too() {
+    let f = fixture();
+    let layout = Layout::new(&f, &three_layers("three:1"), Compression::Gzip);
+    flip(&layout.blob_path(&layout.manifest()["layers"][1]["digest"]), 5);
+    f.refuses(&layout.0, &["is damaged: its digest is sha256:"]);
+}
+
 #[test]
 fn damaged_documents_are_found() {
     let f = fixture();
