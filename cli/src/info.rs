@@ -61,7 +61,7 @@ fn kernel() -> String {
 
 fn drivers(candidates: Vec<graphdriver_api::choice::Candidate>) -> Vec<Driver> {
     let describe = |c: graphdriver_api::choice::Candidate| {
-        let factory = sapwood_registry::factories().iter().find(|f| f.name() == c.name)?;
+        let factory = sapwood_registry::factories().find(|f| f.name() == c.name)?;
         Some(Driver {
             name: c.name,
             summary: factory.summary(),
