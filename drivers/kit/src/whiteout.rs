@@ -115,6 +115,13 @@ impl OverlayFormat {
         })
     }
 
+    fn origin_name(self) -> &'static OsStr {
+        OsStr::new(match self.namespace {
+            Namespace::Trusted => "trusted.overlay.origin",
+            Namespace::User => "user.overlay.origin",
+        })
+    }
+
     fn whiteout_name(self) -> &'static OsStr {
         OsStr::new(match self.namespace {
             Namespace::Trusted => "trusted.overlay.whiteout",
@@ -124,10 +131,17 @@ impl OverlayFormat {
 
     /// Makes a whiteout of `name` in `dir`, where nothing of that name is.
     ///
+    /// The directory is marked as one that was copied up from somewhere
+    /// (`origin`, empty). Without that mark the kernel lists whiteouts as files
+    /// where the directory turns out to be in no other layer.
+    ///
     /// # Errors
     /// `EXIST`; else as mknodat(2) or setxattr(2).
     pub fn make_whiteout(self, dir: impl AsFd, name: &OsStr) -> Result<()> {
         let dir = dir.as_fd();
+        if !xattr::has(Target::Open(dir), self.origin_name())? {
+            xattr::set(Target::Open(dir), self.origin_name(), b"")?;
+        }
         if self.whiteouts == WhiteoutForm::Device {
             return at::mknod(dir, name, Kind::CharDevice, 0, Device::ZERO);
         }

@@ -49,6 +49,14 @@ pub fn from_text(text: &[u8]) -> Parsed<Vec<u8>> {
     Ok(value)
 }
 
+/// Whether the value has the attribute's format. (The kernel says `NOTSUP` of
+/// one that hasn't, as it does of a file system without ACLs.)
+#[must_use]
+pub fn is_valid(value: &[u8]) -> bool {
+    let entries = value.strip_prefix(&VERSION.to_le_bytes());
+    entries.is_some_and(|entries| entries.len().is_multiple_of(8))
+}
+
 fn entry(entry: &[u8]) -> Parsed<Entry> {
     let mut fields = entry.split(|byte| *byte == b':');
     let mut next = || fields.next().map(<[u8]>::trim_ascii).unwrap_or_default();
@@ -107,6 +115,7 @@ mod tests {
             "other::r--,mask::rwx,group:5:--x,group::r--,user:1000:rw-,user::rw-",
         ] {
             assert_eq!(from_text(text.as_bytes()).unwrap(), expected, "{text}");
+            assert!(is_valid(&expected) && !is_valid(&expected[1..]));
         }
         assert_eq!(from_text(b"").unwrap(), [2, 0, 0, 0]);
     }

@@ -187,6 +187,9 @@ impl Extensions {
         if whiteout::is_overlay_private(name) {
             return Err("an attribute in which overlay file systems keep their books".into());
         }
+        if name.as_bytes().starts_with(b"system.posix_acl_") && !acl::is_valid(&value) {
+            return Err("an ACL with a damaged value".into());
+        }
         if !whiteout::belongs_to_host(name) && (wins || !self.xattrs.contains_key(name)) {
             self.xattrs.insert(name.to_owned(), value);
         }

@@ -37,8 +37,10 @@ impl Tree {
             // The kernel doesn't look at the mark of an overlay's root.
             Below::Unknown(_) if self.is_root() => Err(needs_parent("the root is opaque")),
             Below::Unknown(format) => {
-                seal(*format, self.dir())
-                    .doing_to(Op::Apply, "mark the directory opaque", || self.path())
+                let sealed = seal(*format, self.dir());
+                sealed.doing_to(Op::Apply, "mark the directory opaque", || self.path())?;
+                self.seal();
+                Ok(())
             }
             Below::Tree(_) => {
                 self.touch();
@@ -68,15 +70,17 @@ impl Tree {
     /// a directory hides what is beneath by being opaque, and all else does so
     /// anyway.
     fn mark_hidden(&mut self, format: OverlayFormat, name: &OsStr) -> Result<()> {
+        if !self.shows_through() {
+            // Nothing is left to be hidden, and in an opaque directory the
+            // kernel would list a whiteout as a file.
+            return Ok(());
+        }
         self.touch();
         let dir = self.dir();
         let mark = || -> std::io::Result<()> {
             fault::point("archive.apply.whiteout")?;
             match at::open_dir(dir, name) {
                 Ok(existing) => seal(format, existing.as_fd())?,
-                // In an opaque directory nothing is left to be hidden, and the
-                // kernel would list the whiteout as a file.
-                Err(Errno::NOENT) if format.is_opaque(dir)? => {}
                 Err(Errno::NOENT) => format.make_whiteout(dir, name)?,
                 Err(Errno::NOTDIR | Errno::LOOP) => {}
                 Err(e) => return Err(e.into()),
@@ -108,14 +112,17 @@ impl Tree {
 }
 
 /// Makes an upper directory opaque; whiteouts in it have no meaning then, and
-/// would be listed as files.
-fn seal(format: OverlayFormat, dir: BorrowedFd<'_>) -> rustix::io::Result<()> {
+/// would be listed as files. It keeps its times.
+fn seal(format: OverlayFormat, dir: BorrowedFd<'_>) -> std::io::Result<()> {
+    fault::point("archive.apply.opaque")?;
+    let meta = Meta::of(dir)?;
     for entry in Names::read(dir)?.iter() {
         if format.is_whiteout(dir, entry.name, &Meta::at(dir, entry.name)?)? {
             fs::unlinkat(dir, entry.name, AtFlags::empty())?;
         }
     }
-    format.make_opaque(dir)
+    format.make_opaque(dir)?;
+    Ok(at::set_times(dir, meta.atime, meta.mtime)?)
 }
 
 /// A walk of a directory that is partly the archive's.

@@ -14,7 +14,6 @@ use crate::at::{self, Device, Handle, Kind, Meta, Time};
 use crate::fault;
 
 use super::attributes::{self, File, drop_inherited_acl};
-use super::tree::Below;
 use super::{Apply, bad, content, needs_parent, path};
 
 /// The longest target of a symbolic link (PATH_MAX with the zero byte).
@@ -56,8 +55,7 @@ impl Apply<'_> {
         let (dir, meta, existing) = self.open_or_make_dir(name)?;
         let file = File { fd: dir.as_fd(), path_only: false, meta, existing };
         file.set(&entry.attributes)?;
-        let (atime, mtime) = times(&entry.attributes);
-        self.tree.push_named(name, dir, atime, mtime, gives_acl(&entry.attributes))
+        self.tree.push_named(name, dir, times(&entry.attributes), gives_acl(&entry.attributes))
     }
 
     fn open_or_make_dir(&mut self, name: &OsStr) -> Result<(OwnedFd, Meta, bool)> {
@@ -155,7 +153,7 @@ impl Apply<'_> {
             Ok(meta) if meta.is_dir() => Err(bad("a hard link to a directory")),
             Ok(meta) if self.tree.is_whiteout(target, &meta)? => Err(no_target(entry)),
             Ok(_) => Ok(()),
-            Err(Errno::NOENT) if matches!(self.tree.below, Below::Unknown(_)) => {
+            Err(Errno::NOENT) if self.tree.shows_through() => {
                 Err(needs_parent("a hard link's target isn't in the archive"))
             }
             Err(Errno::NOENT) => Err(no_target(entry)),

@@ -42,6 +42,9 @@ pub(super) struct Dir {
     pub(super) gives_acl: bool,
     /// Whether it is noted in [`Below::Tree`].
     noted: bool,
+    /// Whether it, or one above, hides whatever is beneath: then what isn't
+    /// there isn't there.
+    sealed: bool,
 }
 
 /// What lies beneath the archive.
@@ -229,7 +232,7 @@ impl Tree {
         let hidden = matches!(found, Found::Hidden);
         let nothing = matches!(found, Found::Nothing);
         match missing {
-            _ if nothing && matches!(self.below, Below::Unknown(_)) => {
+            _ if nothing && self.shows_through() => {
                 Err(needs_parent("an entry's parent directory isn't in the archive"))
             }
             Missing::Tell => Ok(false),
@@ -239,6 +242,17 @@ impl Tree {
             }
             _ => Err(bad("a parent that isn't a directory")),
         }
+    }
+
+    /// Whether something that nobody knows yet may be seen in the current
+    /// directory.
+    pub(super) fn shows_through(&self) -> bool {
+        matches!(self.below, Below::Unknown(_)) && !self.data().sealed
+    }
+
+    /// Notes that the current directory hides whatever is beneath.
+    pub(super) fn seal(&mut self) {
+        self.descent.data_mut().sealed = true;
     }
 
     /// What is at `name` in the current directory.
@@ -269,7 +283,7 @@ impl Tree {
             .doing_to(Op::Apply, "make the directory", || self.path())?;
         let (dir, meta) = self.make_dir(name, hidden)?;
         attributes::imply(dir.as_fd(), meta, false)?;
-        self.push(name, dir, Dir::made(Time::default(), Time::default()))
+        self.push(name, dir, Dir { sealed: hidden, ..Dir::made(Time::default(), Time::default()) })
     }
 
     /// Makes and opens a directory where none is. One that replaces something
@@ -298,25 +312,35 @@ impl Tree {
     }
 
     fn push_existing(&mut self, name: &OsStr, dir: OwnedFd) -> Result<()> {
-        let data = Dir::existing(&dir);
+        let data = self.existing(&dir);
         let data = data.doing_to(Op::Apply, "look at the directory", || self.join(name))?;
         self.push(name, dir, data)
     }
 
-    /// Makes `dir`, which has just been made or given new attributes, the
+    fn existing(&self, dir: &OwnedFd) -> rustix::io::Result<Dir> {
+        let sealed = match &self.below {
+            Below::Unknown(format) => format.is_opaque(dir)?,
+            _ => false,
+        };
+        Ok(Dir { sealed, ..Dir::existing(dir)? })
+    }
+
+    /// Makes `dir`, which its entry has just made or given new attributes, the
     /// current directory; it gets these times when it is left.
     pub(super) fn push_named(
         &mut self,
         name: &OsStr,
         dir: OwnedFd,
-        atime: Time,
-        mtime: Time,
+        (atime, mtime): (Time, Time),
         gives_acl: bool,
     ) -> Result<()> {
-        self.push(name, dir, Dir { gives_acl, ..Dir::made(atime, mtime) })
+        let was = self.existing(&dir);
+        let was = was.doing_to(Op::Apply, "look at the directory", || self.join(name))?;
+        self.push(name, dir, Dir { gives_acl, sealed: was.sealed, ..Dir::made(atime, mtime) })
     }
 
-    fn push(&mut self, name: &OsStr, dir: OwnedFd, data: Dir) -> Result<()> {
+    fn push(&mut self, name: &OsStr, dir: OwnedFd, mut data: Dir) -> Result<()> {
+        data.sealed |= self.data().sealed;
         if self.descent.depth() >= self.limits.depth as usize {
             let limit = self.limits.depth;
             return Err(bad(format!("a path that leads deeper than {limit} directories (limit)")));
@@ -371,12 +395,13 @@ impl Dir {
     fn existing(dir: &OwnedFd) -> rustix::io::Result<Self> {
         let meta = Meta::of(dir)?;
         let gives_acl = xattr::has(Target::open(dir), attributes::default_acl())?;
-        Ok(Self { atime: meta.atime, mtime: meta.mtime, dirty: false, gives_acl, noted: false })
+        let Meta { atime, mtime, .. } = meta;
+        Ok(Self { atime, mtime, dirty: false, gives_acl, noted: false, sealed: false })
     }
 
     /// A directory that was made, or that its entry has given new attributes.
     fn made(atime: Time, mtime: Time) -> Self {
-        Self { atime, mtime, dirty: true, gives_acl: false, noted: false }
+        Self { atime, mtime, dirty: true, gives_acl: false, noted: false, sealed: false }
     }
 
     fn restore(&self, dir: impl AsFd) -> rustix::io::Result<()> {

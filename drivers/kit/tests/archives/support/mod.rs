@@ -1,0 +1,69 @@
+//! What the tests share: archives byte by byte, trees as text.
+
+pub(crate) mod tar;
+pub(crate) mod tree;
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use graphdriver_api::{ErrorKind, Limits, Result};
+use rustix::fs::{Mode, OFlags};
+use sapwood_kit::archive::{self, Form, Outcome};
+
+pub(crate) use tar::{Item, archive};
+pub(crate) use tree::{Tree, snapshot};
+
+pub(crate) fn open(path: &Path) -> OwnedFd {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open(path, flags, Mode::empty()).unwrap()
+}
+
+/// Applies to a whole tree.
+pub(crate) fn apply(root: &Path, tar: &[u8]) -> Result<Outcome> {
+    apply_as(Form::Merged, root, tar)
+}
+
+pub(crate) fn apply_as(form: Form, root: &Path, mut tar: &[u8]) -> Result<Outcome> {
+    archive::apply(open(root), &mut tar, form, &Limits::default())
+}
+
+/// A directory with a root 0755, 0:0, time 0.
+pub(crate) struct Room(tempfile::TempDir);
+
+impl Room {
+    pub(crate) fn new() -> Self {
+        let room = Self(tempfile::tempdir().unwrap());
+        room.dir("root");
+        room
+    }
+
+    pub(crate) fn root(&self) -> std::path::PathBuf {
+        self.0.path().join("root")
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    /// Another such directory beside the root.
+    pub(crate) fn dir(&self, name: &str) -> std::path::PathBuf {
+        let path = self.0.path().join(name);
+        std::fs::create_dir(&path).unwrap();
+        tree::touch(&path, 0, 0);
+        path
+    }
+}
+
+/// Fails unless it is this kind of error; gives its words.
+pub(crate) fn refused(result: Result<Outcome>, kind: ErrorKind) -> String {
+    match result {
+        Ok(outcome) => panic!("{outcome:?}, expected {kind:?}"),
+        Err(error) if error.kind() == kind => error.report(),
+        Err(error) => panic!("{error:?}, expected {kind:?}"),
+    }
+}
+
+/// Says by name that something isn't run here.
+pub(crate) fn not_run(what: &str, why: &str) {
+    eprintln!("NOT RUN: {what}: {why}");
+}
