@@ -49,7 +49,17 @@ const SIDES: [Side; 2] = [("on disk", |r| r.on_disk), ("as shown", |r| r.shown)]
 #[derive(Debug, Clone)]
 pub struct Mapped {
     namespace: Arc<OwnedFd>,
-    owner: (u32, u32),
+    owner: Owner,
+}
+
+/// Whom the files belong to that a mount makes for itself: root on disk, or if
+/// the map has no room for that, the first that it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// User and group on disk.
+    pub on_disk: (u32, u32),
+    /// The same as the mount shows them.
+    pub shown: (u32, u32),
 }
 
 impl Mapped {
@@ -59,10 +69,9 @@ impl Mapped {
         self.namespace.as_fd()
     }
 
-    /// The user and group as which the ids 0 on disk are shown, or if those
-    /// aren't, the first of the map.
+    /// Whom the mount's own files belong to.
     #[must_use]
-    pub fn owner(&self) -> (u32, u32) {
+    pub fn owner(&self) -> Owner {
         self.owner
     }
 }
@@ -88,7 +97,7 @@ impl IdMaps {
         }
         let namespace =
             user_ns::create(&lines(&map.uids), &lines(&map.gids)).map_err(|e| refused(op, e))?;
-        let owner = (owner(&map.uids), owner(&map.gids));
+        let owner = owner(map);
         let mapped = Mapped { namespace: Arc::new(namespace), owner };
         *last = Some((map.clone(), mapped.clone()));
         Ok(mapped)
@@ -110,9 +119,15 @@ fn lines(ranges: &[IdRange]) -> Vec<IdLine> {
     ranges.iter().map(line).collect()
 }
 
-fn owner(ranges: &[IdRange]) -> u32 {
+fn owner(map: &IdMap) -> Owner {
+    let (uid, gid) = (owners(&map.uids), owners(&map.gids));
+    Owner { on_disk: (uid.on_disk, gid.on_disk), shown: (uid.shown, gid.shown) }
+}
+
+/// The range whose first id is the owner's.
+fn owners(ranges: &[IdRange]) -> IdRange {
     let of_root = ranges.iter().find(|r| r.on_disk == 0).or(ranges.first());
-    of_root.map_or(0, |r| r.shown)
+    of_root.copied().unwrap_or(IdRange { on_disk: 0, shown: 0, count: 1 })
 }
 
 #[cfg(test)]
@@ -152,8 +167,10 @@ mod tests {
 
     #[test]
     fn the_owner_is_what_root_on_disk_is_shown_as() {
-        assert_eq!(owner(&map(&[(5, 7, 1), (0, 100_000, 5)]).uids), 100_000);
-        assert_eq!(owner(&map(&[(5, 7, 1), (8, 9, 1)]).uids), 7);
+        let owner = |ranges| owner(&map(ranges));
+        assert_eq!(owner(&[(5, 7, 1), (0, 100_000, 5)]).shown, (100_000, 100_000));
+        assert_eq!(owner(&[(5, 7, 1), (8, 9, 1)]).shown, (7, 7));
+        assert_eq!(owner(&[(5, 7, 1), (8, 9, 1)]).on_disk, (5, 5));
     }
 
     #[test]
@@ -164,7 +181,7 @@ mod tests {
         let c = maps.get(Op::Mount, &map(&[(0, 200_000, 10)])).unwrap();
         assert!(Arc::ptr_eq(&a.namespace, &b.namespace));
         assert!(!Arc::ptr_eq(&a.namespace, &c.namespace));
-        assert_eq!(c.owner(), (200_000, 200_000));
+        assert_eq!(c.owner().shown, (200_000, 200_000));
         let bad = maps.get(Op::Mount, &map(&[])).unwrap_err();
         assert_eq!(bad.kind(), ErrorKind::InvalidArgument);
     }

@@ -15,11 +15,12 @@ use sapwood_kit::at::Meta;
 use sapwood_kit::idmap::{IdMaps, Mapped};
 use sapwood_kit::nodes::{Kind, Making, Node, NodeStore, Use, usage_of};
 
+use crate::in_use::Trial;
 use crate::probe::Probe;
 use crate::settings::{self, Settings};
 use crate::stack::{Ground, Part, Private, Stack, dir_of};
 use crate::tree::{DIFF, WORK};
-use crate::{NAME, facts, in_use, plan, tree, volatile};
+use crate::{NAME, facts, namespaces, plan, tree, volatile};
 
 /// overlay2, opened on a root.
 #[derive(Debug)]
@@ -59,18 +60,38 @@ impl Overlay2 {
         if !self.probe.in_use.works || !self.was_mounted(op, node)? {
             return Ok(());
         }
-        let upper = dir_of(node.id()).join(DIFF);
-        match in_use::is_in_use(self.store.path(), self.probe.way, &upper) {
-            Ok(false) => Ok(()),
-            Ok(true) => Err(self.refused(
+        match self.is_in_use(op, node)? {
+            false => Ok(()),
+            true => Err(self.refused(
                 op,
                 node,
                 ErrorKind::Busy,
                 "a mount of it lives on in another mount namespace or in an open descriptor: end \
                  the processes that have it",
             )),
-            Err(e) => Err(self.failed(op, node, "look for other mounts of it", e)),
         }
+    }
+
+    fn is_in_use(&self, op: Op, node: &Node) -> Result<bool> {
+        let root = self.store.root_here(op)?;
+        let trial = Trial {
+            path: self.store.path(),
+            root: root.as_fd(),
+            way: self.probe.way,
+            detached_layers: self.probe.detached_layers,
+        };
+        let upper = dir_of(node.id()).join(DIFF);
+        let ask = || -> io::Result<bool> {
+            let host = self.ground().host()?;
+            let shared = trial.needs_namespace().then(|| namespaces::shared(&host)).transpose()?;
+            if !trial.is_in_use(&upper)? {
+                return Ok(false);
+            }
+            drop(shared);
+            let _none = namespaces::none(&host)?;
+            trial.is_in_use(&upper)
+        };
+        ask().map_err(|e| self.failed(op, node, "look for other mounts of it", e))
     }
 
     fn was_mounted(&self, op: Op, node: &Node) -> Result<bool> {
@@ -84,10 +105,17 @@ impl Overlay2 {
 
     /// Makes the upper and work directories ready for a mount with flushing, or
     /// without.
-    pub(crate) fn ready_upper(&self, op: Op, node: &Node, quick: bool) -> Result<()> {
+    /// The work directory becomes that of whom the kernel's own files belong to.
+    pub(crate) fn ready_upper(
+        &self,
+        op: Op,
+        node: &Node,
+        quick: bool,
+        ids: Option<&Mapped>,
+    ) -> Result<()> {
         self.refuse_lost(op, node)?;
         let ready = || -> io::Result<()> {
-            tree::make_work(node.dir())?;
+            tree::make_work(node.dir(), ids.map_or((0, 0), |ids| ids.owner().on_disk))?;
             match (volatile::state(node.dir())?, quick) {
                 (volatile::State::Unflushed, false) => volatile::end(node.dir()),
                 _ => Ok(()),
@@ -102,7 +130,7 @@ impl Overlay2 {
         if let Some(base) = making.base() {
             tree::take_root_from(tree::open(base.dir())?.as_fd(), diff.as_fd())?;
         }
-        if deferred { Ok(()) } else { tree::make_work(making.dir()) }
+        if deferred { Ok(()) } else { tree::make_work(making.dir(), (0, 0)) }
     }
 
     fn ids(&self, draft: &DraftId, request: &MountRequest) -> Result<Option<Mapped>> {
@@ -203,7 +231,7 @@ impl GraphDriver for Overlay2 {
         let part = Self::part(&node, request);
         if part == Part::Writable {
             // Should a commit have failed, and taken them away before.
-            self.ready_upper(Op::Plan, &node, false)?;
+            self.ready_upper(Op::Plan, &node, false, None)?;
         }
         let stack = Stack::of(&self.store, Op::Plan, &node)?;
         plan::plan(&stack, self.ground(), part).map_err(|e| e.with_node(draft))
@@ -217,7 +245,7 @@ impl GraphDriver for Overlay2 {
         let quick = part == Part::Writable && request.volatile && self.settings.volatile;
         if part == Part::Writable {
             self.refuse_writers(Op::Mount, node)?;
-            self.ready_upper(Op::Mount, node, quick)?;
+            self.ready_upper(Op::Mount, node, quick, ids.as_ref())?;
         }
         if quick {
             volatile::begin(node.dir())

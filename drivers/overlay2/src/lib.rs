@@ -23,13 +23,15 @@
 //! | `unpack` | applying archives |
 //! | `seal` | what a draft needs before it is a layer |
 //! | `difference` | differences, from what the upper directory names |
-//! | `in_use`, `volatile` | uppers that somebody still writes to, or that may be damaged |
+//! | `in_use`, `namespaces` | drafts that somebody still writes to |
+//! | `volatile` | drafts that a power cut may have damaged |
 
 mod difference;
 mod driver;
 mod factory;
 mod facts;
 mod in_use;
+mod namespaces;
 mod options;
 mod plan;
 mod probe;

@@ -1,18 +1,22 @@
 //! Which directories make up a node's tree, and mounting them.
 
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use graphdriver_api::{Error, ErrorKind, NodeRef, Op, Result};
 use rustix::io::Errno;
+use sapwood_kit::at::open_dir;
 use sapwood_kit::idmap::Mapped;
-use sapwood_kit::mount::{Detached, MountError, Overlay, Upper};
+use sapwood_kit::mount::{Detached, MountError, Overlay, Upper, Way};
 use sapwood_kit::nodes::{Kind, Node, NodeStore};
 use serde::{Deserialize, Serialize};
 
-use crate::NAME;
+use crate::factory::HOST;
 use crate::probe::Probe;
 use crate::settings::Settings;
 use crate::tree::{DIFF, WORK};
+use crate::{NAME, namespaces};
 
 /// A directory beside the nodes in which there is never anything: the lower
 /// layer where a tree has none, because an overlay without an upper needs two
@@ -76,6 +80,22 @@ pub(crate) struct Ground<'a> {
     pub(crate) probe: &'a Probe,
 }
 
+impl Ground<'_> {
+    /// Whether a mount takes a private mount namespace.
+    fn needs_namespace(&self, ids: bool) -> bool {
+        self.probe.way == Way::Page || (ids && !self.probe.detached_layers)
+    }
+
+    fn share_namespaces(&self) -> io::Result<namespaces::Held> {
+        namespaces::shared(self.host()?)
+    }
+
+    /// The directory for what is about this host.
+    pub(crate) fn host(&self) -> io::Result<OwnedFd> {
+        Ok(open_dir(self.store.root(), HOST.as_ref())?)
+    }
+}
+
 impl Stack {
     /// Looks up the chain of a node. Cost: a record a layer.
     ///
@@ -97,7 +117,7 @@ impl Stack {
     /// The upper directory of a part, if it has one.
     pub(crate) fn upper(&self, part: Part) -> Option<Upper<'_>> {
         let dir = self.own.as_deref().filter(|_| part == Part::Writable)?;
-        Some(Upper { dir, work: &self.work })
+        Some(Upper { root: None, dir, work: &self.work })
     }
 
     /// The lower directories of a part, the topmost first: as many as the
@@ -149,14 +169,20 @@ impl Stack {
         let root = ground.store.root_here(self.op)?;
         let overlay = Overlay {
             path: ground.store.path(),
-            root: std::os::fd::AsFd::as_fd(&root),
+            root: root.as_fd(),
             lowers: &self.lowers(part),
             upper: self.upper(part),
             options: &self.options(ground, volatile),
             ids,
             detached_layers: ground.probe.detached_layers,
         };
+        let _held = ground.needs_namespace(ids.is_some()).then(|| ground.share_namespaces());
+        let _held = _held.transpose().map_err(|e| self.named("lock the namespaces", e))?;
         overlay.mount(ground.probe.way).map_err(|e| self.failed(e))
+    }
+
+    fn named(&self, doing: &'static str, e: io::Error) -> Error {
+        Error::io(self.op, doing, e).with_driver(NAME).with_node(self.node.as_ref())
     }
 
     fn failed(&self, error: MountError) -> Error {

@@ -40,11 +40,17 @@ pub(crate) fn open(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(at::open_dir(dir, OsStr::new(DIFF))?)
 }
 
-/// Makes the kernel's directory, unless it is there.
-pub(crate) fn make_work(dir: BorrowedFd<'_>) -> io::Result<()> {
+/// Makes the kernel's directory, unless it is there, and gives it to this user
+/// and group.
+pub(crate) fn make_work(dir: BorrowedFd<'_>, (uid, gid): (u32, u32)) -> io::Result<()> {
     match mkdirat(dir, WORK, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => Ok(()),
-        Err(e) => Err(e.into()),
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => return Err(e.into()),
+    }
+    let meta = Meta::at(dir, WORK.as_ref())?;
+    match (meta.uid, meta.gid) == (uid, gid) {
+        true => Ok(()),
+        false => Ok(at::chown_at(dir, WORK.as_ref(), uid, gid)?),
     }
 }
 

@@ -106,7 +106,7 @@ impl Overlay2 {
         limits: &Limits,
     ) -> Result<Outcome> {
         let quick = self.probe.volatile.works;
-        self.ready_upper(Op::Apply, node, quick)?;
+        self.ready_upper(Op::Apply, node, quick, None)?;
         let stack = Stack::of(&self.store, Op::Apply, node)?;
         let mount = stack.mount(self.ground(), Part::Writable, None, quick)?;
         let outcome = apply(&mount, tar, Form::Merged, limits);

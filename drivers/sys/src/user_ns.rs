@@ -9,10 +9,9 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::Errno;
-use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, pidfd_send_signal, waitid};
 
 /// A line of `/proc/PID/uid_map` (user_namespaces(7)).
@@ -78,30 +77,29 @@ pub fn create(uids: &[IdLine], gids: &[IdLine]) -> Result<OwnedFd, UserNsError> 
 struct Waiting {
     pid: Pid,
     pidfd: OwnedFd,
-    /// Closing it lets the child end by itself, whatever happens to us.
-    _gate: OwnedFd,
 }
 
 impl Waiting {
     fn start() -> Result<Self, Errno> {
-        let (wait, gate) = pipe_with(PipeFlags::CLOEXEC)?;
         let mut pidfd: RawFd = -1;
         let args = clone_args(&mut pidfd);
+        let parent = rustix::process::getpid().as_raw_nonzero().get();
         // SAFETY: `args` is a live `clone_args` of the size that is given, and
-        // its `pidfd` points to a live RawFd. Neither CLONE_VM nor CLONE_FILES
-        // nor a stack is asked for: the child is a copy, as after fork(2). It
-        // runs nothing but `wait_for_the_end`, which allocates nothing and
-        // takes no lock, so that it doesn't matter what other threads held.
+        // its `pidfd` points to a live RawFd. Neither CLONE_VM nor a stack is
+        // asked for: the child has a copy of the memory, as after fork(2). It
+        // runs nothing but `wait_for_the_end`, which allocates nothing, takes no
+        // lock and closes no descriptor, so that it doesn't matter what other
+        // threads held, nor that the table of descriptors is shared.
         let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) };
         match pid {
             -1 => Err(crate::thread::last_errno()),
-            0 => wait_for_the_end(wait.as_raw_fd(), gate.as_raw_fd()),
+            0 => wait_for_the_end(parent),
             pid => {
                 // SAFETY: the kernel has stored a new descriptor there, which
                 // nothing else owns.
                 let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
                 let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(Errno::SRCH)?;
-                Ok(Self { pid, pidfd, _gate: gate })
+                Ok(Self { pid, pidfd })
             }
         }
     }
@@ -144,8 +142,11 @@ impl Waiting {
 
 fn clone_args(pidfd: &mut RawFd) -> libc::clone_args {
     // Default handlers, so that a signal to the process group doesn't run this
-    // program's handlers a second time in the child. No signal on its end.
-    let flags = libc::CLONE_NEWUSER | libc::CLONE_PIDFD;
+    // program's handlers a second time in the child. No signal on its end. The
+    // table of descriptors shared: in a copy, a descriptor that another thread
+    // closes would stay open, and a mount of its busy, for as long as the child
+    // lives.
+    let flags = libc::CLONE_NEWUSER | libc::CLONE_PIDFD | libc::CLONE_FILES;
     libc::clone_args {
         flags: u64::from(flags.cast_unsigned()) | CLONE_CLEAR_SIGHAND,
         pidfd: std::ptr::from_mut(pidfd).addr() as u64,
@@ -164,15 +165,18 @@ fn clone_args(pidfd: &mut RawFd) -> libc::clone_args {
 /// linux/sched.h; libc's constant is too narrow a type.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
-/// All that the child does: waits until nobody holds the other end of the pipe.
-fn wait_for_the_end(wait: RawFd, gate: RawFd) -> ! {
-    let mut byte = 0_u8;
-    // SAFETY: close(2) of a descriptor that only this process's copy of the
-    // table holds; the owning `OwnedFd` is never dropped here, as we don't
-    // return.
-    unsafe { libc::close(gate) };
-    // SAFETY: one byte is read into one live byte.
-    unsafe { libc::read(wait, (&raw mut byte).cast(), 1) };
+/// All that the child does: waits to be killed, by us or by our end.
+fn wait_for_the_end(parent: libc::pid_t) -> ! {
+    // SAFETY: sets a number of the calling process and touches no memory. The
+    // signal comes when the thread that cloned ends, which waits for us.
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+    // Else the parent ended before that, and nobody would kill us.
+    // SAFETY: takes nothing and touches no memory.
+    while unsafe { libc::getppid() } == parent {
+        // SAFETY: as above. It returns after a signal whose default is to be
+        // ignored.
+        unsafe { libc::pause() };
+    }
     // SAFETY: ends the process at once; no destructor, no exit handler of the
     // parent's program runs in its copy.
     unsafe { libc::_exit(0) }
@@ -181,6 +185,8 @@ fn wait_for_the_end(wait: RawFd, gate: RawFd) -> ! {
 #[cfg(test)]
 mod tests {
     //! These need root, as everything does that gives out ids.
+
+    use std::os::fd::AsRawFd;
 
     use super::*;
 

@@ -47,7 +47,7 @@ fn configure(
     root: BorrowedFd<'_>,
     value: Value,
 ) -> Result<(), MountError> {
-    let give = |key: &str, dir: &Path| {
+    let give = |key: &str, root: BorrowedFd<'_>, dir: &Path| {
         let dir = Overlay::open(root, dir)?;
         match value {
             Value::Descriptor => fsconfig_set_fd(context, key, &dir),
@@ -58,11 +58,12 @@ fn configure(
         .map_err(MountError::at("add a layer to the overlay"))
     };
     for lower in overlay.lowers {
-        give("lowerdir+", lower)?;
+        give("lowerdir+", root, lower)?;
     }
     if let Some(upper) = overlay.upper {
-        give("upperdir", upper.dir)?;
-        give("workdir", upper.work)?;
+        let root = upper.root.unwrap_or(root);
+        give("upperdir", root, upper.dir)?;
+        give("workdir", root, upper.work)?;
     }
     for (key, value) in overlay.options {
         match value {

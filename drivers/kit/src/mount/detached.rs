@@ -4,7 +4,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::mount::{MoveMountFlags, OpenTreeFlags, move_mount, open_tree};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags, fsconfig_create,
+    fsconfig_set_string, fsmount, fsopen, move_mount, open_tree,
+};
 use sapwood_sys::mount_attr::MountAttr;
 
 use super::error::MountError;
@@ -33,6 +36,23 @@ impl Detached {
             | OpenTreeFlags::AT_EMPTY_PATH;
         fault::point("mount.copy").map_err(injected("copy the mount"))?;
         open_tree(dir, "", flags).map(Self).map_err(MountError::at("copy the mount"))
+    }
+
+    /// A new, empty tmpfs of at most `bytes`, readable by its owner only.
+    ///
+    /// # Errors
+    /// `PERM` without CAP_SYS_ADMIN.
+    pub fn tmpfs(bytes: u64) -> Result<Self, MountError> {
+        const DOING: &str = "mount a tmpfs";
+        let context =
+            fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(MountError::at(DOING))?;
+        let mount = || {
+            fsconfig_set_string(&context, "size", bytes.to_string())?;
+            fsconfig_set_string(&context, "mode", "0700")?;
+            fsconfig_create(&context)?;
+            fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
+        };
+        mount().map(Self).map_err(MountError::at(DOING))
     }
 
     /// Changes its attributes.

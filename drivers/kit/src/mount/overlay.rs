@@ -40,6 +40,10 @@ impl Way {
 /// The writable layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Upper<'a> {
+    /// The root that its directories are beneath, if that isn't the overlay's:
+    /// a mount that stands nowhere. Not with ids, and not in the way
+    /// [`Way::Page`], which has to find everything in another namespace.
+    pub root: Option<BorrowedFd<'a>>,
     /// The directory that takes the changes, relative to the root.
     pub dir: &'a Path,
     /// A directory beside it in which the kernel prepares them.
@@ -71,9 +75,9 @@ pub struct Overlay<'a> {
 impl Overlay<'_> {
     /// Mounts it, in the given way.
     ///
-    /// With ids, the mounting happens as the ids that the map shows for the
-    /// owner of everything, because the kernel makes files of its own with
-    /// them; capabilities stay.
+    /// With ids, the mounting happens as the [`Owner`](crate::idmap::Owner)'s,
+    /// because the kernel makes files of its own with them; capabilities stay.
+    /// The work directory must be the owner's then, or it can't be written to.
     ///
     /// # Errors
     /// Each step's own. `ROFS` if the kernel would mount it only for reading,
@@ -161,7 +165,7 @@ impl Overlay<'_> {
 }
 
 fn become_owner(ids: &Mapped) -> Result<(), MountError> {
-    let (uid, gid) = ids.owner();
+    let (uid, gid) = ids.owner().shown;
     become_on_file_systems(uid, gid).map_err(MountError::at("take the ids that the map shows"))
 }
 

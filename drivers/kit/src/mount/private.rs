@@ -1,9 +1,12 @@
 //! Work in a mount namespace that nobody else sees.
 
+use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::thread;
 
 use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use sapwood_sys::thread::unshare_mounts;
 
 use crate::fault::Inherited;
@@ -21,10 +24,18 @@ use crate::fault::Inherited;
 /// Those of unshare(2) and `work`.
 pub fn in_private_namespace<T: Send>(work: impl FnOnce() -> io::Result<T> + Send) -> io::Result<T> {
     in_thread(|| {
+        let outside = File::open("/proc/thread-self/ns/mnt")?;
         unshare_mounts()?;
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-        mount_change("/", private)?;
-        work()
+        let done = match mount_change("/", private) {
+            Ok(()) => work(),
+            Err(e) => Err(e.into()),
+        };
+        // The namespace holds copies of all mounts. A thread is joined before
+        // it has given up its namespaces, so it leaves this one while somebody
+        // still waits for it: when this returns, the copies are gone.
+        move_into_link_name_space(outside.as_fd(), Some(LinkNameSpaceType::Mount))?;
+        done
     })
 }
 

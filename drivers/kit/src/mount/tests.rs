@@ -31,7 +31,7 @@ impl Root {
 
     /// An overlay of `lowers` beneath `up`.
     fn writable<'a>(&'a self, lowers: &'a [&'a Path]) -> Overlay<'a> {
-        let upper = Upper { dir: Path::new("up"), work: Path::new("work") };
+        let upper = Upper { root: None, dir: Path::new("up"), work: Path::new("work") };
         Overlay { upper: Some(upper), ..self.read_only(lowers) }
     }
 
@@ -181,4 +181,27 @@ fn errors_have_the_kernels_words_and_name_the_step() {
     let many = vec![Path::new("a"); 1500];
     let page = root.read_only(&many).mount(Way::Page);
     assert!(page.is_err_and(|e| matches!(e.errno(), Errno::TOOBIG | Errno::MFILE)));
+}
+
+#[test]
+fn an_upper_may_be_a_tmpfs_that_stands_nowhere() {
+    let root = Root::new(&["a"]);
+    fs::write(root.path("a/file"), "below").unwrap();
+    let tmpfs = Detached::tmpfs(1 << 20).unwrap();
+    fs::create_dir(seen(&tmpfs, "up")).unwrap();
+    fs::create_dir(seen(&tmpfs, "work")).unwrap();
+    let upper = Upper { root: Some(tmpfs.as_fd()), dir: Path::new("up"), work: Path::new("work") };
+    let lowers = [Path::new("a")];
+    let overlay = Overlay { upper: Some(upper), ..root.read_only(&lowers) };
+    for way in ways().into_iter().filter(|way| *way != Way::Page) {
+        match overlay.mount(way) {
+            Ok(mount) => fs::write(seen(&mount, "file"), "above").unwrap(),
+            Err(e) => {
+                eprintln!("this kernel takes no layers of such mounts: {e}");
+                return;
+            }
+        }
+        assert_eq!(fs::read(seen(&tmpfs, "up/file")).unwrap(), b"above");
+        assert_eq!(fs::read(root.path("a/file")).unwrap(), b"below");
+    }
 }

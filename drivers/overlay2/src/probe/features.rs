@@ -13,7 +13,7 @@ use sapwood_kit::mount::{Detached, MountError, Way};
 
 use super::ground::{Here, MountOptions, Stage};
 use super::{Finding, Misfit};
-use crate::in_use;
+use crate::in_use::{self, Trial};
 
 /// Finds the best way in which an overlay can be mounted for writing.
 pub(super) fn way(here: &Here<'_>, backing: &str) -> Result<(Way, String), Misfit> {
@@ -132,15 +132,15 @@ fn made_by_option(
     })
 }
 
-pub(super) fn in_use(here: &Here<'_>, way: Way) -> io::Result<Finding> {
+pub(super) fn in_use(here: &Here<'_>, way: Way, detached_layers: bool) -> io::Result<Finding> {
     rustix::fs::mkdirat(&here.root, in_use::PLACE, Mode::RWXU)?;
     let stage = here.stage()?;
     let upper = stage.path("upper");
-    let asked = || in_use::is_in_use(here.path, way, &upper);
+    let trial = Trial { path: here.path, root: stage.root(), way, detached_layers };
     let mount = stage.mount(way, &[("index", Some("off"))])?;
-    let while_mounted = asked();
+    let while_mounted = trial.is_in_use(&upper);
     drop(mount);
-    Ok(match (while_mounted, asked()) {
+    Ok(match (while_mounted, trial.is_in_use(&upper)) {
         (Ok(true), Ok(false)) => Finding::yes("a second overlay on the same directory was refused"),
         (Ok(found), Ok(_)) => Finding::no(format!(
             "a directory that an overlay writes to {} be in use",

@@ -116,7 +116,7 @@ impl Stage<'_> {
             path: self.here.path,
             root: self.root(),
             lowers: &[&lower],
-            upper: Some(Upper { dir: &upper, work: &work }),
+            upper: Some(Upper { root: None, dir: &upper, work: &work }),
             options,
             ids,
             detached_layers,

@@ -121,7 +121,7 @@ fn examine(ground: &Ground) -> Result<Probe, Misfit> {
         volatile: features::volatile(&here, way)?,
         userxattr: features::accepted(&here, way, ("userxattr", None))?,
         null_uuid: features::accepted(&here, way, ("uuid", Some("null")))?,
-        in_use: features::in_use(&here, way)?,
+        in_use: features::in_use(&here, way, detached_layers)?,
         backing,
         way,
         way_reason,
