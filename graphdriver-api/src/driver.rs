@@ -297,7 +297,7 @@ pub trait GraphDriver: Send + Sync + fmt::Debug {
     /// As [`changes`](Self::changes); `Unsupported` for a file whose name an
     /// archive can't hold (one that begins with `.wh.`) and for sockets only
     /// if the driver can't skip them: sockets are left out as every engine
-    /// does, and are not an error. A failed write is `Io`.
+    /// does, and are not an error; what one took the place of is whited out. A failed write is `Io`.
     fn diff(&self, node: NodeRef<'_>, tar: &mut dyn Write) -> Result<DiffSummary>;
 
     /// The power to tell differences cheaply, where the driver has it.

@@ -15,7 +15,7 @@ use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
-use graphdriver_api::{DiffSummary, Error, ErrorKind, Op, Result};
+use graphdriver_api::{ChangeKind, DiffSummary, Error, ErrorKind, Op, Result};
 use rustix::io::Errno;
 
 use crate::at::xattr::{self, Target};
@@ -33,7 +33,7 @@ const WHITEOUT: &[u8] = b".wh.";
 /// Writes the difference of two trees as a layer archive.
 ///
 /// Sockets are left out: no archive holds them, and without their process they
-/// are nothing. What is changed while it is written is written as it was found;
+/// are nothing. What one took the place of is whited out. What is changed while it is written is written as it was found;
 /// a file that shrinks meanwhile is filled up with zeros.
 ///
 /// # Errors
@@ -77,7 +77,11 @@ impl<'a> Writer<'a> {
         }
         let added = match (&found.now, found.link) {
             (None, _) => self.whiteout(found.path),
-            (Some(now), _) if now.meta.kind == Kind::Socket => return Ok(()),
+            (Some(now), _) if now.meta.kind == Kind::Socket => match found.kind {
+                // Else what the socket took the place of would be back.
+                ChangeKind::Modified => self.whiteout(found.path),
+                _ => return Ok(()),
+            },
             (Some(now), Some(target)) => self.hard_link(found.path, &now.meta, target),
             (Some(now), None) => self.entry(found.path, now),
         };
