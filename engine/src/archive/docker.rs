@@ -11,9 +11,7 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 
-use super::found::{
-    FoundImage, LayerFile, MAX_JSON, check_count, check_digest, digest_in_name, read_config,
-};
+use super::found::{FoundImage, LayerFile, check_count, check_digest, digest_in_name, read_config};
 use super::media;
 use super::problem::{Problem, Result};
 use super::source::Source;
@@ -45,8 +43,7 @@ struct LayerSource {
 
 /// The images of an archive of Docker's; `None` if it is none.
 pub(crate) fn images(source: &Source) -> Result<Option<Vec<FoundImage>>> {
-    let Some(manifest) = source.find(MANIFEST)? else { return Ok(None) };
-    let bytes = manifest.read_all(MAX_JSON).map_err(|p| p.of(&MANIFEST))?;
+    let Some(bytes) = source.find_document(MANIFEST)? else { return Ok(None) };
     let items = parse(&bytes)?;
     if items.is_empty() || items.len() > MAX_IMAGES {
         let text = format!("its manifest.json names {} images", items.len());
@@ -85,7 +82,7 @@ fn image(source: &Source, item: &Item) -> Result<FoundImage> {
 
 /// The name of the file is the image's id, with `.json` or as a blob's.
 fn config(source: &Source, name: &str) -> Result<Config> {
-    let bytes = source.require(name)?.read_all(MAX_JSON).map_err(|p| p.of(&name))?;
+    let bytes = source.document(name)?;
     let by_id = name.strip_suffix(".json").filter(|hex| is_hex(hex));
     let promised = by_id.and_then(|hex| format!("sha256:{hex}").parse().ok());
     if let Some(digest) = promised.or_else(|| digest_in_name(name)) {

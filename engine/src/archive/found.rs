@@ -9,10 +9,6 @@ use super::problem::{Problem, Result};
 use super::source::Source;
 use crate::image::{Algorithm, Config, Digest, Hasher, Name};
 
-/// Bytes of a manifest, an index or a configuration at most. Registries take
-/// manifests up to 4 MiB.
-pub(crate) const MAX_JSON: u64 = 8 << 20;
-
 /// An image as an archive holds it.
 #[derive(Debug)]
 pub(crate) struct FoundImage {
@@ -86,7 +82,7 @@ pub(crate) fn check_count(config: &Config, count: usize) -> Result<()> {
 
 /// Reads a small file that is named by its digest.
 pub(crate) fn read_verified(source: &Source, name: &str, digest: &Digest) -> Result<Vec<u8>> {
-    let bytes = source.require(name)?.read_all(MAX_JSON).map_err(|p| p.of(&name))?;
+    let bytes = source.document(name)?;
     check_digest(&name, &bytes, digest)?;
     Ok(bytes)
 }

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Deserialize;
 
 use super::found::{
-    FoundImage, LayerFile, MAX_JSON, Manifest, blob_name, check_count, read_config, read_verified,
+    FoundImage, LayerFile, Manifest, blob_name, check_count, read_config, read_verified,
 };
 use super::media::{self, Listed};
 use super::platform::Platform;
@@ -71,9 +71,8 @@ impl Descriptor {
 
 /// The images of a layout; `None` if it is none.
 pub(crate) fn images(source: &Source, host: &Platform) -> Result<Option<Vec<FoundImage>>> {
-    let Some(index) = source.find("index.json")? else { return Ok(None) };
+    let Some(bytes) = source.find_document("index.json")? else { return Ok(None) };
     check_layout(source)?;
-    let bytes = index.read_all(MAX_JSON).map_err(|p| p.of(&"index.json"))?;
     let index = parse_index("index.json", &bytes)?;
     let mut chosen: BTreeMap<Digest, (Descriptor, Vec<Name>)> = BTreeMap::new();
     for (names, group) in by_name(index.manifests)? {
@@ -89,8 +88,8 @@ pub(crate) fn images(source: &Source, host: &Platform) -> Result<Option<Vec<Foun
 }
 
 fn check_layout(source: &Source) -> Result<()> {
-    let Some(file) = source.find("oci-layout")? else { return Ok(()) };
-    let layout: Layout = serde_json::from_slice(&file.read_all(MAX_JSON)?)
+    let Some(bytes) = source.find_document("oci-layout")? else { return Ok(()) };
+    let layout: Layout = serde_json::from_slice(&bytes)
         .map_err(|e| Problem::because("its oci-layout can't be understood", e))?;
     if layout.image_layout_version.starts_with("1.") {
         return Ok(());

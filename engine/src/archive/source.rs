@@ -1,6 +1,7 @@
 //! Where an image's files come from: a folder, a tar file as it is, or a
 //! stream or compressed tar that is first unpacked into a temporary file.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, Write};
 use std::os::unix::fs::FileExt;
@@ -18,9 +19,23 @@ use super::tar_index::{TarIndex, has_good_checksum};
 /// Bytes that are read and written at once.
 const CHUNK: usize = 256 << 10;
 
+/// Bytes of one document at most: a manifest, an index, a configuration.
+/// Registries take manifests up to 4 MiB.
+const MAX_DOCUMENT: u64 = 4 << 20;
+
+/// Bytes of all documents of an archive at most: they are in memory together.
+const MAX_DOCUMENTS: u64 = 32 << 20;
+
 /// An archive's files, by name.
 #[derive(Debug)]
-pub(crate) enum Source {
+pub(crate) struct Source {
+    files: Files,
+    /// Bytes of documents that were read.
+    read: Cell<u64>,
+}
+
+#[derive(Debug)]
+enum Files {
     Tar(TarIndex),
     Folder(Folder),
 }
@@ -33,7 +48,7 @@ impl Source {
     pub(crate) fn open(mut file: File, spool: &Path, passed: &dyn Fn(u64)) -> Result<Self> {
         let kind = file.metadata()?.file_type();
         if kind.is_dir() {
-            return Ok(Self::Folder(Folder::new(file)));
+            return Ok(Self::of(Files::Folder(Folder::new(file))));
         }
         // Standard input may be a file that another has read part of.
         let start = if kind.is_file() { file.stream_position()? } else { 0 };
@@ -45,14 +60,18 @@ impl Source {
             (unpack(magic, file, compression, spool, passed)?, 0)
         };
         check_is_tar(&file, start)?;
-        Ok(Self::Tar(TarIndex::new(Arc::new(file), start)?))
+        Ok(Self::of(Files::Tar(TarIndex::new(Arc::new(file), start)?)))
+    }
+
+    fn of(files: Files) -> Self {
+        Self { files, read: Cell::new(0) }
     }
 
     /// The file called `name`; `None` if there is none.
     pub(crate) fn find(&self, name: &str) -> Result<Option<Member>> {
-        match self {
-            Self::Tar(index) => index.open(name),
-            Self::Folder(folder) => folder.open(name),
+        match &self.files {
+            Files::Tar(index) => index.open(name),
+            Files::Folder(folder) => folder.open(name),
         }
     }
 
@@ -60,6 +79,26 @@ impl Source {
     pub(crate) fn require(&self, name: &str) -> Result<Member> {
         self.find(name)?
             .ok_or_else(|| Problem::new(format!("{name:?}, which it refers to, isn't in it")))
+    }
+
+    /// The whole of a document that is called `name`.
+    pub(crate) fn document(&self, name: &str) -> Result<Vec<u8>> {
+        self.read_document(name, &self.require(name)?)
+    }
+
+    /// The whole of a document that may not be there.
+    pub(crate) fn find_document(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        self.find(name)?.map(|member| self.read_document(name, &member)).transpose()
+    }
+
+    fn read_document(&self, name: &str, member: &Member) -> Result<Vec<u8>> {
+        let read = self.read.get().saturating_add(member.len());
+        if read > MAX_DOCUMENTS {
+            let limit = MAX_DOCUMENTS >> 20;
+            return Err(Problem::new(format!("it has more than {limit} MiB of manifests")));
+        }
+        self.read.set(read);
+        member.read_all(MAX_DOCUMENT).map_err(|p| p.of(&name))
     }
 }
 

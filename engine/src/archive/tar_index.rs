@@ -23,6 +23,9 @@ const BLOCK: u64 = 512;
 /// Files in an image archive at most. Four a layer are usual.
 const MAX_ENTRIES: usize = 100_000;
 
+/// Bytes of all names together at most: what the index keeps in memory.
+const MAX_NAMES: usize = 16 << 20;
+
 /// Bytes of one extension record at most; a path has at most 4096.
 const MAX_EXTENSION: u64 = 64 << 10;
 
@@ -46,19 +49,33 @@ enum Entry {
     Link(Vec<u8>),
 }
 
+impl Entry {
+    fn link_len(&self) -> usize {
+        match self {
+            Self::File { .. } => 0,
+            Self::Link(to) => to.len(),
+        }
+    }
+}
+
 impl TarIndex {
     /// Walks the archive that begins at byte `start` of `file`.
     pub(crate) fn new(file: Arc<File>, start: u64) -> Result<Self> {
         let end = file.metadata()?.len();
         let mut walk =
             Walk { file: &file, position: start, end, extensions: Extensions::default() };
-        let mut entries = HashMap::new();
+        let (mut entries, mut names) = (HashMap::new(), 0);
         while let Some((name, entry)) = walk.next()? {
+            names += name.len() + entry.link_len();
+            if entries.len() == MAX_ENTRIES || names > MAX_NAMES {
+                let text = format!(
+                    "it has more than {MAX_ENTRIES} files, or more than {} MiB of names",
+                    MAX_NAMES >> 20
+                );
+                return Err(Problem::new(text));
+            }
             // As when it is unpacked: of two entries of one name, the later.
             entries.insert(name, entry);
-            if entries.len() > MAX_ENTRIES {
-                return Err(Problem::new(format!("it has more than {MAX_ENTRIES} files")));
-            }
         }
         Ok(Self { file, entries })
     }
@@ -354,6 +371,21 @@ mod tests {
         let mut damaged = whole.clone();
         damaged[3] ^= 1;
         assert!(index(&damaged).unwrap_err().to_string().contains("no tar header at byte 0"));
+    }
+
+    #[test]
+    fn names_that_fill_the_memory_are_refused() {
+        let mut tar = builder();
+        for n in 0..300 {
+            let long = format!("{n}/{}", "n".repeat(60_000));
+            tar.append_pax_extensions([("path", long.as_bytes())]).unwrap();
+            let mut header = Header::new_ustar();
+            header.set_size(0);
+            header.set_cksum();
+            tar.append(&header, &b""[..]).unwrap();
+        }
+        let error = index(&tar.into_inner().unwrap()).unwrap_err().to_string();
+        assert!(error.contains("of names"), "{error}");
     }
 
     #[test]

@@ -87,8 +87,8 @@ impl Filter {
             Self::Reference(pattern) => image.names.iter().any(|n| pattern.matches(n)),
             Self::Dangling(dangling) => image.names.is_empty() == *dangling,
             Self::Label(key, value) => {
-                let labels = image.config.fields().config.as_ref().and_then(|c| c.get("Labels"));
-                let found = labels.and_then(|l| l.get(key)).and_then(|v| v.as_str());
+                let run = image.config.run_config();
+                let found = run.get("Labels").and_then(|l| l.get(key)).and_then(|v| v.as_str());
                 found.is_some_and(|found| value.as_ref().is_none_or(|v| v == found))
             }
         }

@@ -25,7 +25,7 @@ pub fn inspect(image: &Image, driver: &str) -> Value {
         "Created": fields.created,
         "DockerVersion": fields.docker_version,
         "Author": fields.author,
-        "Config": fields.config,
+        "Config": image.config.run_config(),
         "Architecture": fields.architecture,
         "Os": fields.os,
         "Size": image.size,

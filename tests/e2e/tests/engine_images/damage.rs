@@ -216,6 +216,29 @@ fn manifests_of_dockers_archives_are_checked() {
 }
 
 #[test]
+fn documents_that_fill_the_memory_are_refused() {
+    let f = fixture();
+    let layout = Layout::new(&f, &three_layers("three:1"), Compression::None);
+    let mut config = layout.config();
+    config["padding"] = "x".repeat(3 << 20).into();
+    layout.set_config(&config);
+    // The same image under many names is read once for each.
+    let item = json!({ "Config": format!(
+        "blobs/sha256/{}",
+        layout.blob_path(&layout.manifest()["config"]["digest"]).file_name().unwrap().to_str().unwrap()
+    ), "Layers": layout.manifest()["layers"].as_array().unwrap().iter().map(|l| {
+        l["digest"].as_str().unwrap().replace("sha256:", "blobs/sha256/")
+    }).collect::<Vec<_>>() });
+    let file = layout.0.join("manifest.json");
+    fs::write(&file, Value::Array(vec![item; 20]).to_string()).unwrap();
+    f.refuses(&layout.0, &["more than 32 MiB of manifests"]);
+    fs::remove_file(file).unwrap();
+    config["padding"] = "x".repeat(5 << 20).into();
+    layout.set_config(&config);
+    f.refuses(&layout.0, &["bytes, and more than 4194304 are not read"]);
+}
+
+#[test]
 fn what_is_no_image_archive_is_said() {
     let f = fixture();
     let path = f.path("strange");

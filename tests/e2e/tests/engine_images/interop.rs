@@ -133,7 +133,7 @@ fn umocis_layouts_are_loaded() {
     }
     let image = f.engine.image(&id).unwrap();
     assert!(image.names.is_empty(), "a tag alone names no image");
-    assert_eq!(image.config.fields().config.as_ref().unwrap()["Cmd"][0], "/bin/true");
+    assert_eq!(image.config.run_config()["Cmd"][0], "/bin/true");
     assert_eq!(f.nodes().len(), 1);
 }
 

@@ -48,7 +48,7 @@ fn set(layout: &Layout, entries: &[Value]) {
 }
 
 fn command(f: &Fixture, given: &str) -> Value {
-    f.engine.image(given).unwrap().config.fields().config.clone().unwrap()["Cmd"][0].clone()
+    f.engine.image(given).unwrap().config.run_config()["Cmd"][0].clone()
 }
 
 #[test]
