@@ -9,8 +9,6 @@
 //! What a test arms holds for its own thread and for threads that the kit
 //! starts on its behalf, so that tests in one process don't disturb each other.
 
-use std::io;
-
 /// Passes the point `name` (`room.call.step`), just before the mutation that
 /// it stands for.
 ///
@@ -18,7 +16,7 @@ use std::io;
 /// Only what a test injected.
 #[cfg(not(any(test, feature = "fault-injection")))]
 #[inline(always)]
-pub const fn point(_name: &'static str) -> io::Result<()> {
+pub const fn point(_name: &'static str) -> std::io::Result<()> {
     Ok(())
 }
 
@@ -150,8 +148,11 @@ mod armed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::io;
+
     use rustix::io::Errno;
+
+    use super::*;
 
     #[test]
     fn the_nth_point_with_the_prefix_fails_once() {

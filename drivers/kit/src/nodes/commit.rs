@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::call::Call;
 use super::lease::Use;
 use super::query::Node;
-use super::{NodeStore, children, disk, unpack};
+use super::{NodeStore, children, disk, mounted, unpack};
 use crate::fault;
 
 impl NodeStore {
@@ -96,6 +96,8 @@ impl NodeStore {
         }
         moved.map_err(call.io("move the draft to the layers"))?;
         unlink_from(parent, draft.into());
+        // A point that stays is deleted by the next `open`.
+        drop(mounted::remove_point(self, draft));
         Ok(())
     }
 

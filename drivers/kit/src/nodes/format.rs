@@ -1,8 +1,9 @@
 //! Whose root a directory is: read before anything in it is touched.
 
+use std::ffi::OsStr;
 use std::fs::DirBuilder;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -12,7 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::call::Call;
 use super::lock::RootLock;
-use super::{Layout, NodeStore, disk};
+use super::{Layout, NodeStore, disk, ground};
+use crate::at;
+use crate::at::xattr::{self, Target};
 
 /// The version of what is the same for all drivers: layout and records.
 const NODES_VERSION: u32 = 1;
@@ -116,27 +119,54 @@ fn judge(call: Call<'_>, ours: &Format, bytes: &[u8]) -> Result<()> {
 }
 
 fn found(call: Call<'_>, root: &OwnedFd, ours: &Format) -> Result<()> {
-    let there = disk::names(root).map_err(call.io("read the root"))?;
-    // A founding that was cut off leaves the first; a file system of its own
-    // has the second.
-    let stray = there.iter().find(|name| *name != ".format.new" && *name != "lost+found");
-    if let Some(name) = stray {
-        let message = format!(
-            "this directory isn't a root of {} and isn't empty (it has {name:?}): name another",
-            call.driver
-        );
-        return Err(call.fail(ErrorKind::Corrupt, message));
-    }
+    refuse_strays(call, root)?;
     let write = || -> io::Result<()> { disk::replace_file(root, FILE, &serde_json::to_vec(ours)?) };
     write().map_err(call.io("write the root's format"))
+}
+
+/// Refuses a directory without a format that holds what isn't ours.
+fn refuse_strays(call: Call<'_>, root: &OwnedFd) -> Result<()> {
+    let there = disk::names(root).map_err(call.io("read the root"))?;
+    match there.iter().find(|name| !is_ours(name)) {
+        Some(name) => {
+            let message = format!(
+                "this directory isn't a root of {} and isn't empty (it has {name:?}): name another",
+                call.driver
+            );
+            Err(call.fail(ErrorKind::Corrupt, message))
+        }
+        None => Ok(()),
+    }
+}
+
+/// What may lie in a directory that is about to become a root: what a founding
+/// leaves that is cut off, the directory that ext4 has at the top of a file
+/// system, and what drivers try things in.
+fn is_ours(name: &OsStr) -> bool {
+    name == ".format.new"
+        || name == "lost+found"
+        || name.as_encoded_bytes().starts_with(ground::PREFIX.as_bytes())
 }
 
 fn make_dirs(root: &OwnedFd, own: &[&str]) -> io::Result<()> {
     let mut made = false;
     for name in OWN_DIRS.iter().chain(own) {
-        made |= disk::make_dir(root, name)?;
+        if disk::make_dir(root, name)? {
+            made = true;
+            disinherit(root, name)?;
+        }
     }
     if made { disk::sync_dir(root) } else { Ok(()) }
+}
+
+/// Takes away a default ACL that the root passes on: else every file of every
+/// tree would begin with attributes that nobody gave it.
+fn disinherit(root: &OwnedFd, name: &str) -> io::Result<()> {
+    let dir = disk::open_dir(root, name)?;
+    for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
+        xattr::remove(Target::Open(dir.as_fd()), OsStr::new(acl))?;
+    }
+    Ok(at::chmod(&dir, 0o700, false)?)
 }
 
 /// Whether `root` holds nodes of the driver, found without opening it or
@@ -153,7 +183,9 @@ pub fn has_nodes(root: &Path, driver: &'static str) -> Result<bool> {
         return Ok(false);
     };
     let format = read(&dir).map_err(call.io("read the root's format")).map_err(at_root)?;
-    let Some(format) = format else { return Ok(false) };
+    let Some(format) = format else {
+        return refuse_strays(call, &dir).map(|()| false).map_err(at_root);
+    };
     let newest = Format { driver: driver.to_owned(), version: u32::MAX, nodes: u32::MAX };
     judge(call, &newest, &format).map_err(at_root)?;
     let any = || -> io::Result<bool> { Ok(any_in(&dir, "layers")? || any_in(&dir, "drafts")?) };

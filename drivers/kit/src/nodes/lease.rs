@@ -41,7 +41,7 @@ impl Use {
 #[must_use = "the node is free again when this is dropped"]
 pub struct Lease {
     node: Node,
-    lock: Option<File>,
+    lock: File,
 }
 
 impl Lease {
@@ -50,20 +50,11 @@ impl Lease {
     pub fn node(&self) -> &Node {
         &self.node
     }
-
-    /// Keeps the node busy until the process ends. For a mount that couldn't
-    /// be unmounted: it may have writers, and must not be taken for ended.
-    pub(super) fn keep(mut self) {
-        // Its descriptor is closed by the end of the process.
-        std::mem::forget(self.lock.take());
-    }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if let Some(lock) = &self.lock {
-            lock::release(lock);
-        }
+        lock::release(&self.lock);
     }
 }
 
@@ -115,7 +106,7 @@ impl NodeStore {
             return Err(call.fail(ErrorKind::Busy, "it is mounted, or in use by another caller"));
         }
         // From here on dropping it releases the lock.
-        let lease = Lease { node: found, lock: Some(lock) };
+        let lease = Lease { node: found, lock };
         self.check_stands(call, lease.node())?;
         Ok(lease)
     }

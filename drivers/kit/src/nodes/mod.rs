@@ -15,7 +15,7 @@
 //!   layers/<layer>/  layer.json (and the draft.json that it once had), and
 //!                    what the driver keeps
 //!     children/      draft.<id> and layer.<id>: an empty file for each child
-//!   mounts/<draft>/  where a draft is mounted
+//!   mounts/<draft>/  where a draft is mounted, or was once
 //!   tickets/<draft>  the ticket of a mount that was left standing
 //!   trash/           removed nodes, for `reclaim`
 //! ```
@@ -49,6 +49,7 @@ mod children;
 mod commit;
 mod disk;
 mod format;
+mod ground;
 mod lease;
 mod lock;
 mod making;
@@ -76,6 +77,7 @@ use call::Call;
 use lock::RootLock;
 
 pub use format::has_nodes;
+pub use ground::Ground;
 pub use lease::{Lease, Reading, Use};
 pub use making::Making;
 pub use query::Node;

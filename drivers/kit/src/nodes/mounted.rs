@@ -6,10 +6,12 @@
 //! the one that the store was opened in: so the root is found by its path each
 //! time, and compared with the one that is open.
 
+use rustix::event::{Timespec, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::lease::{Lease, Use};
@@ -118,10 +120,12 @@ impl NodeStore {
             let message = format!("this ticket is of the driver {}", ticket.driver);
             return Err(call.fail(ErrorKind::InvalidArgument, message));
         }
+        self.get(Op::Adopt, id.into())?;
+        // A ticket of before says nothing of who has the draft now; and whoever
+        // has it may be the one who ends this very mount.
+        self.check_ticket(call, ticket)?;
         let lease = self.lease_node(Op::Adopt, id.into(), Use::Mount)?;
-        if ticket::read(self, call, id)?.as_ref() != Some(ticket) {
-            return Err(call.fail(ErrorKind::NotFound, "that mount isn't there any more"));
-        }
+        self.check_ticket(call, ticket)?;
         match self.standing(ticket).map_err(call.io("look for the mount"))? {
             Standing::Here(root) => Ok(self.guard(lease, id.clone(), ticket.token.clone(), root)),
             Standing::Elsewhere => {
@@ -132,6 +136,25 @@ impl NodeStore {
                 Err(call.fail(ErrorKind::NotFound, "that mount isn't there any more"))
             }
         }
+    }
+
+    fn check_ticket(&self, call: Call<'_>, ticket: &MountTicket) -> Result<()> {
+        match ticket::read(self, call, &ticket.draft)?.as_ref() == Some(ticket) {
+            true => Ok(()),
+            false => Err(call.fail(ErrorKind::NotFound, "that mount isn't there any more")),
+        }
+    }
+
+    /// Whether a draft was ever mounted. Its mount point stays until the draft
+    /// goes, for two reasons: deleting a directory takes away, lazily, what is
+    /// mounted on it in *other* mount namespaces; and its being there tells
+    /// the driver to look for those.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn was_mounted(&self, op: Op, draft: &DraftId) -> Result<bool> {
+        disk::is_there(&self.mounts, draft.as_str())
+            .map_err(self.call(op, draft).io("look for its mount point"))
     }
 
     /// Whether the mount of a ticket still stands.
@@ -201,24 +224,39 @@ pub(super) fn detach(root: &OwnedFd, id: &DraftId) -> io::Result<()> {
     unmount(root, point(id))
 }
 
-/// Deletes a mount point on which nothing is mounted. One that is in use in
-/// another mount namespace stays.
+/// As [`detach`], but gives up only after a while.
+///
+/// While any thread of this process starts another, that has all our
+/// descriptors until it calls exec(2), and keeps the mount busy; nothing tells
+/// when it has got so far.
+fn detach_patiently(root: &OwnedFd, id: &DraftId) -> io::Result<()> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match detach(root, id) {
+            Err(e) if e.kind() == io::ErrorKind::ResourceBusy && Instant::now() < deadline => {
+                poll(&mut [], Some(&PAUSE))?;
+            }
+            ended => return ended,
+        }
+    }
+}
+
+/// Far longer than from fork to exec, far shorter than a person's patience.
+const PATIENCE: Duration = Duration::from_millis(100);
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000 };
+
+/// Deletes a mount point on which nothing is mounted.
 pub(super) fn remove_point(store: &NodeStore, id: &DraftId) -> io::Result<()> {
     fault::point("nodes.mounts.rmdir")?;
-    match disk::remove_dir(&store.mounts, id.as_str()) {
-        Err(e) if e.kind() == io::ErrorKind::ResourceBusy => Ok(()),
-        removed => removed.map(drop),
-    }
+    disk::remove_dir(&store.mounts, id.as_str()).map(drop)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Mounted, and ours to unmount.
     Standing,
-    /// Unmounted; something may be left to tidy up.
+    /// Unmounted; its ticket may be left.
     Ended,
-    /// Mounted, and left to whoever has the ticket.
-    Left,
 }
 
 /// A mount with its holder.
@@ -242,7 +280,7 @@ impl Held {
         let here = self.store.root_here(Op::Unmount).map_err(|e| e.with_node(&self.id))?;
         // Our own descriptor would keep it busy.
         self.root = None;
-        if let Err(e) = detach(&here, &self.id) {
+        if let Err(e) = detach_patiently(&here, &self.id) {
             let error = self.busy_or(e);
             self.root = mounted_root(&here, point(&self.id)).ok().flatten().map(|(root, _)| root);
             return Err(error);
@@ -262,11 +300,6 @@ impl Held {
         }
         .with_path(&self.path)
     }
-
-    fn tidy(&self) -> io::Result<()> {
-        ticket::delete(&self.store, &self.id)?;
-        remove_point(&self.store, &self.id)
-    }
 }
 
 impl MountHandle for Held {
@@ -284,7 +317,8 @@ impl MountHandle for Held {
         if self.state == State::Standing {
             self.end()?;
         }
-        self.tidy().map_err(self.call(Op::Unmount).io("tidy up after the mount"))?;
+        let deleted = ticket::delete(&self.store, &self.id);
+        deleted.map_err(self.call(Op::Unmount).io("delete the mount's ticket"))?;
         self.lease = None;
         Ok(())
     }
@@ -297,18 +331,7 @@ impl MountHandle for Held {
             token: self.token.clone(),
         };
         ticket::write(&self.store, self.call(Op::Persist), &ticket)?;
-        self.state = State::Left;
         self.lease = None;
         Ok(ticket)
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        if self.state == State::Standing
-            && let Some(lease) = self.lease.take()
-        {
-            lease.keep();
-        }
     }
 }

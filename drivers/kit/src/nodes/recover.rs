@@ -2,6 +2,7 @@
 //! where such leavings can be, so its cost doesn't grow with the nodes.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use graphdriver_api::{DraftId, ErrorKind, Op, Recovered, Result};
 
@@ -12,8 +13,8 @@ use super::{NodeStore, disk, making, ticket};
 
 pub(super) fn run(store: &NodeStore, call: Call<'_>) -> Result<Recovered> {
     let half_made = drafts(store).map_err(call.io("set aside what was being made"))?;
-    tickets(store, call)?;
-    Ok(Recovered { half_made, mounts: mounts(store, call)? })
+    let mounts = tickets(store, call)? + mounts(store, call)?;
+    Ok(Recovered { half_made, mounts })
 }
 
 fn drafts(store: &NodeStore) -> io::Result<u64> {
@@ -27,36 +28,44 @@ fn drafts(store: &NodeStore) -> io::Result<u64> {
     Ok(count)
 }
 
-/// Deletes tickets whose mounts are gone; their mount points are [`mounts`]'s.
-fn tickets(store: &NodeStore, call: Call<'_>) -> Result<()> {
-    let names = disk::names(&store.tickets).map_err(call.io("read the tickets"))?;
-    for id in names.iter().filter_map(|name| DraftId::new(name.to_str()?).ok()) {
+/// Deletes tickets whose mounts are gone.
+fn tickets(store: &NodeStore, call: Call<'_>) -> Result<u64> {
+    let mut count = 0;
+    for id in ids(&store.tickets).map_err(call.io("read the tickets"))? {
         // Somebody has adopted it, or is about to.
         let Some(_lease) = free(store, &id)? else { continue };
-        delete_if_gone(store, call, &id)?;
+        count += u64::from(delete_if_gone(store, call, &id)?);
     }
-    Ok(())
+    Ok(count)
 }
 
-fn delete_if_gone(store: &NodeStore, call: Call<'_>, id: &DraftId) -> Result<()> {
-    let Some(ticket) = ticket::read(store, call, id)? else { return Ok(()) };
+fn delete_if_gone(store: &NodeStore, call: Call<'_>, id: &DraftId) -> Result<bool> {
+    let Some(ticket) = ticket::read(store, call, id)? else { return Ok(false) };
     match store.standing(&ticket).map_err(call.io("look for a mount"))? {
-        Standing::Here(_) | Standing::Elsewhere => Ok(()),
-        Standing::Gone => ticket::delete(store, id).map(drop).map_err(call.io("delete a ticket")),
+        Standing::Here(_) | Standing::Elsewhere => Ok(false),
+        Standing::Gone => ticket::delete(store, id).map_err(call.io("delete a ticket")),
     }
 }
 
 /// Unmounts what has neither holder nor ticket.
 fn mounts(store: &NodeStore, call: Call<'_>) -> Result<u64> {
     let mut count = 0;
-    let names = disk::names(&store.mounts).map_err(call.io("read the mount points"))?;
-    for id in names.iter().filter_map(|name| DraftId::new(name.to_str()?).ok()) {
+    for id in ids(&store.mounts).map_err(call.io("read the mount points"))? {
+        if !mounted::stands(store, &id).map_err(call.io("look for a mount"))? {
+            drop_point(store, &id).map_err(call.io("delete a mount point"))?;
+            continue;
+        }
         let Some(_lease) = free(store, &id)? else { continue };
         if ticket::read(store, call, &id)?.is_none() {
             count += u64::from(end(store, &id).map_err(call.io("end a dead process's mount"))?);
         }
     }
     Ok(count)
+}
+
+fn ids(dir: &OwnedFd) -> io::Result<Vec<DraftId>> {
+    let names = disk::names(dir)?;
+    Ok(names.iter().filter_map(|name| DraftId::new(name.to_str()?).ok()).collect())
 }
 
 /// Unmounts, unless somebody still works in there: then the mount stays, and
@@ -68,8 +77,17 @@ fn end(store: &NodeStore, id: &DraftId) -> io::Result<bool> {
             ended => ended?,
         }
     }
-    mounted::remove_point(store, id)?;
     Ok(true)
+}
+
+/// Deletes the mount point of a draft that is gone, as whoever took it away
+/// would have done.
+fn drop_point(store: &NodeStore, id: &DraftId) -> io::Result<()> {
+    let _held = store.lock.hold()?;
+    match disk::is_there(&store.drafts, id.as_str())? {
+        true => Ok(()),
+        false => mounted::remove_point(store, id),
+    }
 }
 
 /// The lease of a draft that nobody holds. For a draft that isn't there, or is

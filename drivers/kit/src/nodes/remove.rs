@@ -9,7 +9,7 @@ use rustix::fs;
 use super::call::Call;
 use super::lease::Use;
 use super::query::Node;
-use super::{NodeStore, children, disk, reclaim};
+use super::{NodeStore, children, disk, mounted, reclaim};
 use crate::fault;
 
 impl NodeStore {
@@ -37,7 +37,7 @@ impl NodeStore {
             aside.map_err(call.io("move the node to the trash"))?
         };
         self.make_durable(node, &aside).map_err(call.io("flush the removal"))?;
-        self.unlink(lease.node());
+        self.tidy_up(lease.node());
         Ok(())
     }
 
@@ -62,11 +62,11 @@ impl NodeStore {
         synced
     }
 
-    /// Takes the link away, unless a new node of that name has come to need it.
-    fn unlink(&self, node: &Node) {
-        let Some(parent) = &node.record().parent else { return };
-        let unlink = || -> io::Result<()> {
-            fault::point("nodes.remove.unlink")?;
+    /// Takes away what else there is of a node, unless a new one of its name
+    /// has come to need it. What stays is found stale later.
+    fn tidy_up(&self, node: &Node) {
+        let tidy = || -> io::Result<()> {
+            fault::point("nodes.remove.tidy")?;
             let _held = self.lock.hold()?;
             let id = node.id();
             if disk::is_there(self.shelf(id), id.as_str())?
@@ -74,12 +74,15 @@ impl NodeStore {
             {
                 return Ok(());
             }
+            if let NodeRef::Draft(id) = id {
+                mounted::remove_point(self, id)?;
+            }
+            let Some(parent) = &node.record().parent else { return Ok(()) };
             match disk::find_dir(&self.layers, parent.as_str())? {
                 Some(dir) => children::unlink(dir.as_fd(), id),
                 None => Ok(()),
             }
         };
-        // A link that stays is stale, and deleted by whoever finds it.
-        drop(unlink());
+        drop(tidy());
     }
 }

@@ -38,6 +38,7 @@ fn another_drivers_root_and_a_newer_one_are_refused() {
 fn a_foreign_directory_is_refused_and_left_alone() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("letter"), "x").unwrap();
+    assert_eq!(kind(has_nodes(dir.path(), "test")), ErrorKind::Corrupt);
     let (kind, report) = opened(dir.path(), LAYOUT);
     assert_eq!(kind, ErrorKind::Corrupt);
     assert!(report.contains("letter"), "{report}");
@@ -49,6 +50,7 @@ fn a_founding_that_was_cut_off_is_finished() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("lost+found")).unwrap();
     std::fs::write(dir.path().join(".format.new"), "{").unwrap();
+    let _probing = Ground::near(dir.path()).unwrap();
     prepare(&open(dir.path()), "a", Base::Scratch).unwrap();
 }
 
@@ -116,4 +118,23 @@ fn a_chain_that_contradicts_itself_ends() {
     let error = store.chain(Op::Plan, &node).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corrupt);
     assert_eq!(error.node(), Some(&NodeId::Layer(layer("A"))));
+}
+
+#[test]
+fn what_the_root_passes_on_ends_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = std::fs::File::open(dir.path()).unwrap();
+    // user::rwx, group::r-x, mask::rwx, other::r-x, as setfacl -d makes it.
+    let acl = b"\x02\0\0\0\x01\0\x07\0\xff\xff\xff\xff\x04\0\x05\0\xff\xff\xff\xff\
+        \x10\0\x07\0\xff\xff\xff\xff\x20\0\x05\0\xff\xff\xff\xff";
+    let target = crate::at::xattr::Target::open(&root);
+    crate::at::xattr::set(target, "system.posix_acl_default".as_ref(), acl).unwrap();
+    crate::at::chmod(&root, 0o2777, false).unwrap();
+    prepare(&open(dir.path()), "a", Base::Scratch).unwrap();
+    for made in ["making", "drafts", "drafts/a", "drafts/a/tree"] {
+        let made = std::fs::File::open(dir.path().join(made)).unwrap();
+        assert_eq!(crate::at::Meta::of(&made).unwrap().mode, 0o700);
+        let target = crate::at::xattr::Target::open(&made);
+        assert!(crate::at::xattr::read(target, |_| true).unwrap().is_empty());
+    }
 }
