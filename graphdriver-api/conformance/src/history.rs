@@ -27,6 +27,7 @@ mod generate;
 mod guide;
 mod hands;
 mod layers;
+mod minimise;
 mod op;
 mod oracle;
 mod regressions;

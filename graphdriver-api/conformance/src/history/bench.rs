@@ -8,11 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use graphdriver_api::{DriverFactory, DriverOptions};
-use proptest::strategy::Strategy;
+use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
-use super::generate::histories;
+use super::generate::{Histories, histories};
 use super::hands::MapWrite;
+use super::minimise::minimise;
 use super::op::{Kind, Op};
 use super::regressions::REGRESSIONS;
 use super::stats::Stats;
@@ -35,6 +36,7 @@ pub struct Bench<'a> {
     pub(super) factory: &'a dyn DriverFactory,
     pub(super) options: &'a DriverOptions,
     pub(super) map_write: Option<MapWrite>,
+    shrinks: bool,
 }
 
 /// A history that went wrong, made as short as it could be.
@@ -69,7 +71,15 @@ impl<'a> Bench<'a> {
         options: &'a DriverOptions,
         map_write: Option<MapWrite>,
     ) -> Self {
-        Self { factory, options, map_write }
+        Self { factory, options, map_write, shrinks: true }
+    }
+
+    /// The same, but failing histories are left as long as they are: for who
+    /// only wants to know that they fail.
+    #[must_use]
+    pub fn unshrunk(mut self) -> Self {
+        self.shrinks = false;
+        self
     }
 
     /// What a driver's test calls: sets the host up, runs every case of
@@ -121,18 +131,31 @@ impl<'a> Bench<'a> {
 
     /// Runs the history of a seed.
     fn one(&self, seed: u64, dir: &Path) -> Result<Stats, Failure> {
-        let traits = self.traits(dir).map_err(|wrong| Failure {
-            seed: Some(seed),
-            history: String::new(),
-            wrong,
-        })?;
+        let failure = |history: &[Op], wrong| {
+            let history = to_text(history);
+            Failure { seed: Some(seed), history, wrong }
+        };
+        let traits = self.traits(dir).map_err(|wrong| failure(&[], wrong))?;
         let strategy = histories(Rules::from(&traits), self.map_write.is_some(), traits.rebase);
         let mut runner = runner(seed);
-        let tree = strategy.new_tree(&mut runner).map_err(|e| Failure {
-            seed: Some(seed),
-            history: String::new(),
-            wrong: format!("no history could be made: {e}"),
-        })?;
+        let tree = strategy
+            .new_tree(&mut runner)
+            .map_err(|e| failure(&[], format!("no history could be made: {e}")))?;
+        if self.shrinks {
+            self.shrunk(&mut runner, tree, dir).map_err(|(history, wrong)| failure(&history, wrong))
+        } else {
+            let (_, history, _) = tree.current();
+            self.history(&history, dir, |_| ()).map_err(|wrong| failure(&history, wrong))
+        }
+    }
+
+    /// Runs a history; if it fails, gives the shortest found that does.
+    fn shrunk(
+        &self,
+        runner: &mut TestRunner,
+        tree: <Histories as Strategy>::Tree,
+        dir: &Path,
+    ) -> Result<Stats, (Vec<Op>, String)> {
         let done = RefCell::new(Stats::default());
         let outcome = runner.run_one(tree, |(_, history, seen)| {
             let count = |_: usize| {
@@ -147,13 +170,10 @@ impl<'a> Bench<'a> {
         match outcome {
             Ok(_) => Ok(done.into_inner()),
             Err(TestError::Fail(why, (_, history, _))) => {
-                let wrong = why.message().to_owned();
-                Err(Failure { seed: Some(seed), history: to_text(&history), wrong })
+                let fails = |history: &[Op]| self.history(history, dir, |_| ()).err();
+                Err(minimise(history, why.message().to_owned(), fails))
             }
-            Err(TestError::Abort(why)) => {
-                let wrong = why.message().to_owned();
-                Err(Failure { seed: Some(seed), history: String::new(), wrong })
-            }
+            Err(TestError::Abort(why)) => Err((Vec::new(), why.message().to_owned())),
         }
     }
 
@@ -210,7 +230,7 @@ fn runner(seed: u64) -> TestRunner {
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 3_000,
-        max_shrink_time: 60_000,
+        max_shrink_time: 30_000,
         ..Config::default()
     };
     TestRunner::new_with_rng(config, rng)

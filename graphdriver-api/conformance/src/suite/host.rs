@@ -67,7 +67,10 @@ impl Host {
     }
 
     /// A new directory for one case.
-    pub(crate) fn room(&self) -> Verdict<tempfile::TempDir> {
+    ///
+    /// # Errors
+    /// If it can't be made.
+    pub fn room(&self) -> Verdict<tempfile::TempDir> {
         let room = tempfile::Builder::new().prefix("case.").tempdir_in(self.home.path());
         room.when("make the case's directory")
     }
