@@ -90,9 +90,14 @@ fn text(info: &Info<'_>) -> String {
     for d in &info.drivers {
         let (works, why) = match &d.suitability {
             Suitability::Suitable(_) => ("yes", d.summary.to_owned()),
-            Suitability::Unsuitable { reason, remedy } => {
-                ("no", [Some(reason.clone()), remedy.clone()].into_iter().flatten().collect::<Vec<_>>().join("; "))
-            }
+            Suitability::Unsuitable { reason, remedy } => (
+                "no",
+                [Some(reason.clone()), remedy.clone()]
+                    .into_iter()
+                    .flatten()
+                    .collect::<Vec<_>>()
+                    .join("; "),
+            ),
         };
         let here = if d.has_data { "has data" } else { "-" };
         drivers.row([d.name.into(), here.into(), works.into(), why]);

@@ -1,5 +1,9 @@
 //! The command `sapwood`: runs containers, and looks after their storage.
 
+// A binary offers nothing to other crates: `pub` says what a module offers to
+// its neighbours.
+#![allow(unreachable_pub)]
+
 mod app;
 mod container;
 mod failure;

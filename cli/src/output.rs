@@ -34,7 +34,7 @@ impl Table {
     /// Adds a row with as many cells as the header has.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(Some(N), self.rows.first().map(Vec::len));
-        self.rows.push(cells.to_vec());
+        self.rows.push(Vec::from(cells));
     }
 
     /// The table as text, one line a row, without blanks at line ends.
@@ -58,7 +58,12 @@ impl Table {
         let columns = self.rows.first().map_or(0, Vec::len);
         (0..columns)
             .map(|i| {
-                self.rows.iter().filter_map(|r| r.get(i)).map(|c| c.chars().count()).max().unwrap_or(0)
+                self.rows
+                    .iter()
+                    .filter_map(|r| r.get(i))
+                    .map(|c| c.chars().count())
+                    .max()
+                    .unwrap_or(0)
             })
             .collect()
     }

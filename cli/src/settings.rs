@@ -23,11 +23,23 @@ const CONFIG_FILE: &str = "/etc/sapwood/config.toml";
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
     /// Directory that holds all images and containers
-    #[arg(long, global = true, value_name = "DIR", env = "SAPWOOD_ROOT", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SAPWOOD_ROOT",
+        help_heading = "Global options"
+    )]
     pub root: Option<PathBuf>,
 
     /// Directory for what needn't survive a reboot
-    #[arg(long, global = true, value_name = "DIR", env = "SAPWOOD_RUNROOT", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "SAPWOOD_RUNROOT",
+        help_heading = "Global options"
+    )]
     pub runroot: Option<PathBuf>,
 
     /// Storage driver: overlay2, vfs [default: what is in use, else the best that works]
@@ -35,15 +47,32 @@ pub struct GlobalArgs {
     pub storage_driver: Option<String>,
 
     /// Option of the storage driver, repeatable (`sapwood info` lists them)
-    #[arg(long = "storage-opt", global = true, value_name = "NAME=VALUE", help_heading = "Global options")]
+    #[arg(
+        long = "storage-opt",
+        global = true,
+        value_name = "NAME=VALUE",
+        help_heading = "Global options"
+    )]
     pub storage_opts: Vec<String>,
 
     /// Configuration file [default: /etc/sapwood/config.toml, if it is there]
-    #[arg(long, global = true, value_name = "FILE", env = "SAPWOOD_CONFIG", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "SAPWOOD_CONFIG",
+        help_heading = "Global options"
+    )]
     pub config: Option<PathBuf>,
 
     /// What to log on standard error: error, warn, info, debug, trace
-    #[arg(long, global = true, value_name = "LEVEL", default_value = "warn", help_heading = "Global options")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVEL",
+        default_value = "warn",
+        help_heading = "Global options"
+    )]
     pub log_level: tracing::Level,
 }
 
@@ -98,11 +127,17 @@ fn read_config(named: Option<&Path>) -> Result<ConfigFile, Failure> {
     let path = named.unwrap_or(Path::new(CONFIG_FILE));
     match std::fs::read_to_string(path) {
         Ok(text) => toml::from_str(&text).map_err(|e| {
-            let line = e.span().map_or(0, |s| text.bytes().take(s.start).filter(|b| *b == b'\n').count() + 1);
+            let line = e
+                .span()
+                .map_or(0, |s| text.bytes().take(s.start).filter(|b| *b == b'\n').count() + 1);
             Failure::new(format!("{}: line {line}: {}", path.display(), e.message()))
         }),
-        Err(e) if e.kind() == io::ErrorKind::NotFound && named.is_none() => Ok(ConfigFile::default()),
-        Err(e) => Err(Failure::new(format!("can't read the configuration file {}: {e}", path.display()))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound && named.is_none() => {
+            Ok(ConfigFile::default())
+        }
+        Err(e) => {
+            Err(Failure::new(format!("can't read the configuration file {}: {e}", path.display())))
+        }
     }
 }
 
@@ -196,8 +231,14 @@ mod tests {
         assert_eq!(all.root, Path::new("/flag"));
         assert_eq!(all.options.0, [("a".into(), "1".into()), ("a".into(), "2".into())]);
         assert_eq!(named(all), ("from-flag".into(), Origin::Flag));
-        assert_eq!(named(merge(&args(), file(), env).unwrap()), ("from-env".into(), Origin::Environment));
-        assert_eq!(named(merge(&args(), file(), none).unwrap()), ("from-file".into(), Origin::Config));
+        assert_eq!(
+            named(merge(&args(), file(), env).unwrap()),
+            ("from-env".into(), Origin::Environment)
+        );
+        assert_eq!(
+            named(merge(&args(), file(), none).unwrap()),
+            ("from-file".into(), Origin::Config)
+        );
         assert_eq!(merge(&args(), ConfigFile::default(), none).unwrap().driver, None);
     }
 

@@ -311,14 +311,69 @@ mod tests {
     #[test]
     fn every_option_arrives() {
         let request = parse(&[
-            "-m", "64m", "--memory-swap", "-1", "--cpus", "0.5", "-c", "512", "--cpuset-cpus", "0",
-            "--pids-limit", "-1", "--device-read-bps", "/dev/vda:1m", "--ulimit", "core=0",
-            "--cap-add", "net_admin", "--cap-drop", "ALL", "--security-opt", "no-new-privileges",
-            "--userns-remap", "1:1", "--pid", "host", "--network", "host", "--dns", "1.1.1.1",
-            "--add-host", "a:1.1.1.1", "-v", "/a:/b:ro", "--mount", "type=tmpfs,dst=/t", "--tmpfs",
-            "/x", "--device", "/dev/null", "--read-only", "--shm-size", "1m", "--init", "-u", "1:2",
-            "-w", "/w", "-l", "k=v", "--stop-signal", "KILL", "--stop-timeout", "3", "--runtime",
-            "runc", "--entrypoint", "", "--name", "n", "-e", "A=1", "img",
+            "-m",
+            "64m",
+            "--memory-swap",
+            "-1",
+            "--cpus",
+            "0.5",
+            "-c",
+            "512",
+            "--cpuset-cpus",
+            "0",
+            "--pids-limit",
+            "-1",
+            "--device-read-bps",
+            "/dev/vda:1m",
+            "--ulimit",
+            "core=0",
+            "--cap-add",
+            "net_admin",
+            "--cap-drop",
+            "ALL",
+            "--security-opt",
+            "no-new-privileges",
+            "--userns-remap",
+            "1:1",
+            "--pid",
+            "host",
+            "--network",
+            "host",
+            "--dns",
+            "1.1.1.1",
+            "--add-host",
+            "a:1.1.1.1",
+            "-v",
+            "/a:/b:ro",
+            "--mount",
+            "type=tmpfs,dst=/t",
+            "--tmpfs",
+            "/x",
+            "--device",
+            "/dev/null",
+            "--read-only",
+            "--shm-size",
+            "1m",
+            "--init",
+            "-u",
+            "1:2",
+            "-w",
+            "/w",
+            "-l",
+            "k=v",
+            "--stop-signal",
+            "KILL",
+            "--stop-timeout",
+            "3",
+            "--runtime",
+            "runc",
+            "--entrypoint",
+            "",
+            "--name",
+            "n",
+            "-e",
+            "A=1",
+            "img",
         ])
         .unwrap();
         assert_eq!(request.limits.memory, Some(Bytes(64 << 20)));
@@ -337,7 +392,8 @@ mod tests {
         let file = dir.path().join("env");
         fs::write(&file, "A=file\n# note\nB=2\n").unwrap();
         let file = file.to_str().unwrap();
-        let request = parse(&["-e", "A=flag", "--env-file", file, "--label-file", file, "i"]).unwrap();
+        let request =
+            parse(&["-e", "A=flag", "--env-file", file, "--label-file", file, "i"]).unwrap();
         let names: Vec<_> = request.env.iter().map(EnvEntry::name).collect();
         assert_eq!(names, ["A", "B", "A"]);
         assert_eq!(request.labels.len(), 2);

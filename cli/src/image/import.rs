@@ -43,12 +43,7 @@ pub fn import(engine: &Engine, args: &ImportArgs) -> Result<(), Failure> {
     } else {
         (super::open(&args.file)?, args.file.display().to_string())
     };
-    let import = Import {
-        name,
-        tag,
-        changes: args.change.clone(),
-        message: args.message.clone(),
-    };
+    let import = Import { name, tag, changes: args.change.clone(), message: args.message.clone() };
     let progress = Shown::new(args.quiet);
     let id = engine.import(file, &import, &progress);
     progress.finish();

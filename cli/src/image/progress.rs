@@ -78,7 +78,8 @@ fn layer_bar(name: &str, len: u64) -> ProgressBar {
     if len == 0 {
         return counter(&name);
     }
-    style(ProgressBar::new(len), "{prefix:12} [{bar:30}] {bytes}/{total_bytes} {msg}").with_prefix(name)
+    style(ProgressBar::new(len), "{prefix:12} [{bar:30}] {bytes}/{total_bytes} {msg}")
+        .with_prefix(name)
 }
 
 fn counter(what: &str) -> ProgressBar {

@@ -68,7 +68,9 @@ fn to_file(driver: &dyn GraphDriver, node: NodeRef<'_>, path: &PathBuf) -> Resul
 fn to_stdout(driver: &dyn GraphDriver, node: NodeRef<'_>) -> Result<(), Failure> {
     let stdout = std::io::stdout();
     if stdout.is_terminal() {
-        return Err(Failure::new("an archive isn't for a terminal; name a file with -o, or pipe it"));
+        return Err(Failure::new(
+            "an archive isn't for a terminal; name a file with -o, or pipe it",
+        ));
     }
     let mut out = BufWriter::with_capacity(1 << 17, stdout.lock());
     driver.diff(node, &mut out)?;

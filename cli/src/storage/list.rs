@@ -43,7 +43,9 @@ pub struct UsageArgs {
 pub fn ls(storage: &Storage, args: &LsArgs) -> Result<(), Failure> {
     let nodes = storage.driver.list()?;
     if args.quiet {
-        return print(&nodes.iter().map(|n| format!("{}\n", n.id.as_ref().as_str())).collect::<String>());
+        return print(
+            &nodes.iter().map(|n| format!("{}\n", n.id.as_ref().as_str())).collect::<String>(),
+        );
     }
     match args.format {
         Format::Json => print_json(&nodes),

@@ -67,7 +67,9 @@ pub fn mount(storage: &Storage, args: &MountArgs) -> Result<(), Failure> {
 fn plan(storage: &Storage, node: &NodeInfo, request: &MountRequest) -> Result<(), Failure> {
     match &node.id {
         NodeId::Draft(draft) => print_json(&storage.driver.mount_plan(draft, request)?),
-        NodeId::Layer(_) => Err(Failure::new("a layer is mounted through a view; a plan needs a draft or view")),
+        NodeId::Layer(_) => {
+            Err(Failure::new("a layer is mounted through a view; a plan needs a draft or view"))
+        }
     }
 }
 

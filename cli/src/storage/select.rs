@@ -32,9 +32,9 @@ fn matching(nodes: Vec<NodeInfo>, text: &str) -> Vec<NodeInfo> {
         Some((kind @ ("draft" | "layer"), id)) => (Some(kind), id),
         _ => (None, text),
     };
-    let of_kind = |n: &NodeInfo| match (kind, &n.id) {
-        (None, _) | (Some("draft"), NodeId::Draft(_)) | (Some("layer"), NodeId::Layer(_)) => true,
-        _ => false,
+    let of_kind = |n: &NodeInfo| match kind {
+        None => true,
+        Some(kind) => (kind == "draft") == matches!(n.id, NodeId::Draft(_)),
     };
     let candidates: Vec<_> = nodes.into_iter().filter(of_kind).collect();
     let whole: Vec<_> =
@@ -42,12 +42,16 @@ fn matching(nodes: Vec<NodeInfo>, text: &str) -> Vec<NodeInfo> {
     if !whole.is_empty() {
         return whole;
     }
-    candidates.into_iter().filter(|n| !id.is_empty() && n.id.as_ref().as_str().starts_with(id)).collect()
+    candidates
+        .into_iter()
+        .filter(|n| !id.is_empty() && n.id.as_ref().as_str().starts_with(id))
+        .collect()
 }
 
 fn names(nodes: &[NodeInfo]) -> String {
     const SHOWN: usize = 4;
-    let mut text = nodes.iter().take(SHOWN).map(|n| n.id.to_string()).collect::<Vec<_>>().join(", ");
+    let mut text =
+        nodes.iter().take(SHOWN).map(|n| n.id.to_string()).collect::<Vec<_>>().join(", ");
     if nodes.len() > SHOWN {
         text.push_str(", …");
     }
