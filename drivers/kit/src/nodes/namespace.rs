@@ -12,6 +12,7 @@ use std::path::Path;
 use std::str::FromStr;
 
 use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::mount::MountId;
 
@@ -24,19 +25,25 @@ pub(super) const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 pub(super) struct Identity {
     boot: String,
     namespace: u64,
+    /// Kernels before 6.8 use a mount's number again, for the next one at the
+    /// same place too; a ticket of before must be another's all the same.
+    nonce: u64,
     pub(super) mount: MountId,
 }
 
 impl Identity {
     /// The identity of a mount of the calling thread's mount namespace.
     pub(super) fn here(mount: MountId) -> io::Result<Self> {
-        Ok(Self { boot: boot()?, namespace: namespace()?, mount })
+        let mut nonce = [0; 8];
+        getrandom(&mut nonce[..], GetRandomFlags::empty())?;
+        let nonce = u64::from_ne_bytes(nonce);
+        Ok(Self { boot: boot()?, namespace: namespace()?, nonce, mount })
     }
 }
 
 impl fmt::Display for Identity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.boot, self.namespace, self.mount)
+        write!(f, "{} {} {:016x} {}", self.boot, self.namespace, self.nonce, self.mount)
     }
 }
 
@@ -44,11 +51,12 @@ impl FromStr for Identity {
     type Err = ();
 
     fn from_str(token: &str) -> Result<Self, ()> {
-        let mut parts = token.splitn(3, ' ');
+        let mut parts = token.splitn(4, ' ');
         let mut part = || parts.next().ok_or(());
         Ok(Self {
             boot: part()?.to_owned(),
             namespace: part()?.parse().map_err(drop)?,
+            nonce: u64::from_str_radix(part()?, 16).map_err(drop)?,
             mount: part()?.parse().map_err(drop)?,
         })
     }
@@ -172,7 +180,7 @@ mod tests {
         let info = b"66 65 0:1 / /srv/r/mounts/a rw - t t rw\n67 65 0:1 /mounts/b / rw - t t rw\n";
         assert!(mentions(info, "/mounts/a"));
         assert!(!mentions(info, "/mounts/b"));
-        for bad in ["", "a 1", "a b c/1", "a 1 c", "a 1 c/1 2"] {
+        for bad in ["", "a 1", "a 1 2", "a b 2 c/1", "a 1 x c/1", "a 1 2 c", "a 1 2 c/1 2"] {
             assert!(bad.parse::<Identity>().is_err(), "{bad:?}");
         }
     }
