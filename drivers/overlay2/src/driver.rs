@@ -20,7 +20,7 @@ use crate::probe::Probe;
 use crate::settings::{self, Settings};
 use crate::stack::{Ground, Part, Private, Stack, dir_of};
 use crate::tree::{DIFF, WORK};
-use crate::{NAME, facts, namespaces, plan, tree, volatile};
+use crate::{NAME, facts, holders, plan, tree, volatile};
 
 /// overlay2, opened on a root.
 #[derive(Debug)]
@@ -62,14 +62,16 @@ impl Overlay2 {
         }
         match self.is_in_use(op, node)? {
             false => Ok(()),
-            true => Err(self.refused(
-                op,
-                node,
-                ErrorKind::Busy,
-                "a mount of it lives on in another mount namespace or in an open descriptor: end \
-                 the processes that have it",
-            )),
+            true => Err(self.has_writers(op, node)),
         }
+    }
+
+    fn has_writers(&self, op: Op, node: &Node) -> Error {
+        let point = self.store.path().join("mounts").join(node.id().as_str());
+        let who = holders::holder(&point);
+        let who = who.as_deref().unwrap_or("a process that can't be seen from here");
+        let why = format!("{who} still has a mount of it, in another mount namespace: end it");
+        Error::new(ErrorKind::Busy, op, why).with_driver(NAME).with_node(node.id())
     }
 
     fn is_in_use(&self, op: Op, node: &Node) -> Result<bool> {
@@ -81,17 +83,10 @@ impl Overlay2 {
             detached_layers: self.probe.detached_layers,
         };
         let upper = dir_of(node.id()).join(DIFF);
-        let ask = || -> io::Result<bool> {
-            let host = self.ground().host()?;
-            let shared = trial.needs_namespace().then(|| namespaces::shared(&host)).transpose()?;
-            if !trial.is_in_use(&upper)? {
-                return Ok(false);
-            }
-            drop(shared);
-            let _none = namespaces::none(&host)?;
-            trial.is_in_use(&upper)
-        };
-        ask().map_err(|e| self.failed(op, node, "look for other mounts of it", e))
+        self.ground()
+            .host()
+            .and_then(|host| trial.is_still_in_use(&upper, host.as_fd()))
+            .map_err(|e| self.failed(op, node, "look for other mounts of it", e))
     }
 
     fn was_mounted(&self, op: Op, node: &Node) -> Result<bool> {

@@ -12,14 +12,25 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
+use rustix::event::{Timespec, poll};
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, statat};
 use rustix::io::Errno;
 use rustix::mount::{MountFlags, mount};
 use sapwood_kit::mount::{Detached, Overlay, Upper, Way, in_private_namespace};
 
+use crate::namespaces;
+
 /// The directory beneath the root on which the tmpfs is mounted, where it has to
 /// be mounted somewhere.
 pub(crate) const PLACE: &str = "trial";
+
+/// Between one question and the next: 63 ms in all, several times what a
+/// runtime takes from its namespace to its new root.
+const PAUSES: [Timespec; 6] = [ms(1), ms(2), ms(4), ms(8), ms(16), ms(32)];
+
+const fn ms(count: i64) -> Timespec {
+    Timespec { tv_sec: 0, tv_nsec: count * 1_000_000 }
+}
 
 /// Room for some directories.
 const BYTES: u64 = 1 << 20;
@@ -59,6 +70,30 @@ impl Trial<'_> {
                 self.ask(self.root, upper, (tmpfs.as_fd(), Path::new("")), Some(tmpfs.as_fd()))
             }
         }
+    }
+
+    /// As [`is_in_use`](Self::is_in_use), and if so asks again for as long as it
+    /// may be for a moment only: any program that starts a container begins with
+    /// a copy of all mounts of the host. `host` is the directory of that name.
+    pub(crate) fn is_still_in_use(&self, upper: &Path, host: BorrowedFd<'_>) -> io::Result<bool> {
+        let ask = || -> io::Result<bool> {
+            let _shared = self.needs_namespace().then(|| namespaces::shared(host)).transpose()?;
+            self.is_in_use(upper)
+        };
+        if !ask()? {
+            return Ok(false);
+        }
+        // Ours are waited for by their lock.
+        drop(namespaces::none(host)?);
+        for pause in PAUSES {
+            if !ask()? {
+                return Ok(false);
+            }
+            // The kernel tells nobody when an overlay ends, and each question is
+            // a line in its log.
+            poll(&mut [], Some(&pause))?;
+        }
+        ask()
     }
 
     fn in_namespace(&self, upper: &Path) -> io::Result<bool> {

@@ -23,13 +23,14 @@
 //! | `unpack` | applying archives |
 //! | `seal` | what a draft needs before it is a layer |
 //! | `difference` | differences, from what the upper directory names |
-//! | `in_use`, `namespaces` | drafts that somebody still writes to |
+//! | `in_use`, `namespaces`, `holders` | drafts that somebody still writes to |
 //! | `volatile` | drafts that a power cut may have damaged |
 
 mod difference;
 mod driver;
 mod factory;
 mod facts;
+mod holders;
 mod in_use;
 mod namespaces;
 mod options;
