@@ -60,11 +60,12 @@ fn make(engine: &Engine, top: Option<&LayerId>, layer: &LayerId) -> Result<()> {
     let draft = lease.draft(0)?;
     let driver = engine.driver();
     let made = fill(driver, &draft, top).and_then(|()| commit(driver, &draft, layer));
-    if let Err(e) = made {
-        // What the removal says on top of the failure is of no use.
-        drop(driver.remove(NodeRef::Draft(&draft)));
-        return Err(e);
+    if made.is_err()
+        && let Err(e) = driver.remove(NodeRef::Draft(&draft))
+    {
+        tracing::debug!("left for the clean-up: {}", e.report());
     }
+    made?;
     let row = layers::LayerRow {
         chain_id: layer.as_str().to_owned(),
         diff_id: String::new(),

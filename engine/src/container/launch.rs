@@ -18,7 +18,7 @@ use super::host::HostFacts;
 use super::monitor::{Ending, Job, pair, send};
 use super::request::{ImageConfig, RunRequest};
 use super::rootfs::{EtcFiles, ResolvedUser, Tree};
-use super::spec::mounts::{CgroupView, Supplied};
+use super::spec::mounts::Supplied;
 use super::spec::{self, Decisions, IdRanges, Inputs};
 use super::state::StateDir;
 use super::value::Network;
@@ -125,10 +125,6 @@ impl Launch<'_> {
             read_only: true,
         }));
         let group = cgroup::path_of(self.id);
-        let view = match self.runtime {
-            Some(_) => CgroupView::Runtime,
-            None => CgroupView::Explicit(&self.host.cgroups, &group),
-        };
         let inputs = Inputs {
             request: self.request,
             image: self.image,
@@ -138,11 +134,10 @@ impl Launch<'_> {
             hostname: &hostname,
             supplied: &supplied,
             cgroup: &group,
-            cgroup_view: view,
             ids: self.ids,
             inherit: |name| std::env::var(name).ok(),
         };
-        spec::build(self.decisions, inputs)
+        spec::build(self.decisions, &inputs)
     }
 }
 

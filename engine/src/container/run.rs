@@ -207,7 +207,7 @@ fn insert(store: &Store, mut record: Record, made_up: bool) -> Result<Record> {
     for _ in 1..NAME_ATTEMPTS {
         match store.write(Durability::Later, |t| records::insert(t, &record)) {
             Err(e) if made_up && e.kind() == ErrorKind::NameInUse => {
-                record.name = name::new_name()?
+                record.name = name::new_name()?;
             }
             inserted => return inserted.map(|()| record),
         }

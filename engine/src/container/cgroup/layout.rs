@@ -19,6 +19,14 @@ pub struct Hierarchy {
     pub controllers: BTreeSet<String>,
 }
 
+impl Hierarchy {
+    /// Whether it limits anything. systemd's own hierarchy doesn't.
+    #[must_use]
+    pub fn limits_something(&self) -> bool {
+        !self.controllers.iter().any(|c| c.starts_with("name="))
+    }
+}
+
 /// How control groups are mounted here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {

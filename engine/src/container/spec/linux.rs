@@ -38,7 +38,7 @@ pub(super) fn linux(inputs: &Inputs<'_>, security: Security, devices: Devices) -
     if !security.system_paths_open {
         linux
             .set_masked_paths(Some(mounts::masked_paths()))
-            .set_readonly_paths(Some(mounts::read_only_paths(inputs.cgroup_view)));
+            .set_readonly_paths(Some(mounts::read_only_paths()));
     }
     Ok(linux)
 }

@@ -18,7 +18,7 @@ use oci_spec::runtime::{Root, RootBuilder, Spec};
 
 use self::caps::CapSet;
 use self::devices::Devices;
-use self::mounts::{CgroupView, Supplied};
+use self::mounts::Supplied;
 use self::security::Security;
 use super::error::{Error, Result};
 use super::host::HostFacts;
@@ -85,8 +85,6 @@ pub struct Inputs<'a> {
     pub supplied: &'a [Supplied],
     /// The container's control group.
     pub cgroup: &'a Path,
-    /// Who mounts control groups inside.
-    pub cgroup_view: CgroupView<'a>,
     /// The ids behind the container's; `None` without a user namespace.
     pub ids: Option<IdRanges>,
     /// The value of a variable in the caller's environment.
@@ -98,7 +96,7 @@ pub struct Inputs<'a> {
 /// # Errors
 /// A working directory that isn't absolute; two mounts in one place; a
 /// throttled device that isn't one.
-pub fn build(decisions: Decisions, inputs: Inputs<'_>) -> Result<Spec> {
+pub fn build(decisions: Decisions, inputs: &Inputs<'_>) -> Result<Spec> {
     let Inputs { request, image, .. } = inputs;
     let mut args = decisions.command;
     if request.init {
@@ -115,8 +113,8 @@ pub fn build(decisions: Decisions, inputs: Inputs<'_>) -> Result<Spec> {
     spec.set_process(Some(process::process(parts, request, &decisions.security)?))
         .set_root(Some(root(inputs.rootfs, request.read_only)?))
         .set_hostname(Some(inputs.hostname.to_owned()))
-        .set_mounts(Some(mounts::mounts(request, inputs.supplied, inputs.cgroup_view)?))
-        .set_linux(Some(linux::linux(&inputs, decisions.security, decisions.devices)?));
+        .set_mounts(Some(mounts::mounts(request, inputs.supplied)?))
+        .set_linux(Some(linux::linux(inputs, decisions.security, decisions.devices)?));
     Ok(spec)
 }
 

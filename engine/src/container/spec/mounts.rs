@@ -6,13 +6,9 @@ use std::path::{Path, PathBuf};
 use oci_spec::OciSpecError;
 use oci_spec::runtime::{Mount, MountBuilder};
 
-use crate::container::cgroup::{self, Layout};
 use crate::container::error::{Error, Result};
 use crate::container::request::RunRequest;
 use crate::container::value::{Bytes, MountArg, Propagation, Tmpfs, Volume};
-
-/// Where control groups show inside.
-const CGROUPS: &str = "/sys/fs/cgroup";
 
 /// What `/dev/shm` holds unless told otherwise: 64 MiB, as Docker has it.
 const SHM_SIZE: Bytes = Bytes(64 << 20);
@@ -28,27 +24,13 @@ pub struct Supplied {
     pub read_only: bool,
 }
 
-/// Who mounts control groups inside.
-#[derive(Debug, Clone, Copy)]
-pub enum CgroupView<'a> {
-    /// The runtime, in its own way.
-    Runtime,
-    /// We say what, because the runtime would leave version 1 writable: the
-    /// container's group (by its path) of each hierarchy.
-    Explicit(&'a Layout, &'a Path),
-}
-
 /// All mounts: the runtime's usual ones, then those supplied and the user's,
 /// outer ones before inner ones. A user's mount replaces what is supplied at
 /// its place, and the usual ones also beneath it.
 ///
 /// # Errors
 /// Two of the user's mounts have one place.
-pub fn mounts(
-    request: &RunRequest,
-    supplied: &[Supplied],
-    cgroups: CgroupView<'_>,
-) -> Result<Vec<Mount>> {
+pub fn mounts(request: &RunRequest, supplied: &[Supplied]) -> Result<Vec<Mount>> {
     let user = user_mounts(request)?;
     if let Some(place) = doubled(&user) {
         return Err(Error::invalid(format!("two mounts have the same place {}", place.display())));
@@ -60,7 +42,6 @@ pub fn mounts(
     inner.sort_by_key(|m| m.destination().components().count());
 
     let mut all = describe(standard(request))?;
-    all.extend(describe(cgroup_mounts(request, cgroups))?);
     all.retain(|m| !user.iter().any(|u| m.destination().starts_with(u.destination())));
     all.extend(inner);
     Ok(all)
@@ -104,29 +85,10 @@ fn standard(request: &RunRequest) -> Result<Vec<Mount>, OciSpecError> {
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
         )?,
         mount("sysfs", "sysfs", "/sys", sys)?,
+        mount("cgroup", "cgroup", "/sys/fs/cgroup", sys)?,
         mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?,
         mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm])?,
     ])
-}
-
-fn cgroup_mounts(request: &RunRequest, view: CgroupView<'_>) -> Result<Vec<Mount>, OciSpecError> {
-    let mut flags = vec!["nosuid", "noexec", "nodev"];
-    if !request.privileged {
-        flags.push("ro");
-    }
-    let CgroupView::Explicit(Layout::Legacy { hierarchies, .. }, group) = view else {
-        return Ok(vec![mount("cgroup", "cgroup", CGROUPS, &flags)?]);
-    };
-    let base = ["nosuid", "noexec", "nodev", "mode=755", "size=64k"];
-    let mut all = vec![mount("tmpfs", "tmpfs", CGROUPS, &base)?];
-    for hierarchy in hierarchies.iter().filter(|h| h.has_controllers()) {
-        let Some(name) = hierarchy.mount.file_name() else { continue };
-        let source = hierarchy.mount.join(group.strip_prefix("/").unwrap_or(group));
-        let flags = std::iter::once("bind").chain(flags.iter().copied());
-        let flags = flags.map(str::to_owned).collect();
-        all.push(bind(&source, Path::new(CGROUPS).join(name), flags)?);
-    }
-    Ok(all)
 }
 
 fn bind(
@@ -212,26 +174,12 @@ pub fn masked_paths() -> Vec<String> {
     .to_vec()
 }
 
-/// The paths that a container can see and not write to. The folder that holds
-/// the control groups is among them if we mounted it: its own file system can
-/// only be made read-only once the groups are mounted in it.
+/// The paths that a container can see and not write to.
 #[must_use]
-pub fn read_only_paths(cgroups: CgroupView<'_>) -> Vec<String> {
-    let mut paths = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+pub fn read_only_paths() -> Vec<String> {
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
         .map(str::to_owned)
-        .to_vec();
-    if matches!(cgroups, CgroupView::Explicit(Layout::Legacy { .. }, _)) {
-        paths.push(CGROUPS.to_owned());
-    }
-    paths
-}
-
-impl cgroup::Hierarchy {
-    /// Whether it limits anything. systemd's own hierarchy doesn't, and the
-    /// runtime puts no container into it.
-    fn has_controllers(&self) -> bool {
-        !self.controllers.iter().any(|c| c.starts_with("name="))
-    }
+        .to_vec()
 }
 
 #[cfg(test)]
@@ -246,7 +194,7 @@ mod tests {
         let mut request = RunRequest::default();
         change(&mut request);
         let hosts = Supplied { source: "/run/h".into(), target: "/etc/hosts", read_only: false };
-        mounts(&request, &[hosts], CgroupView::Runtime)
+        mounts(&request, &[hosts])
     }
 
     #[test]
@@ -259,13 +207,13 @@ mod tests {
                 "/dev",
                 "/dev/pts",
                 "/sys",
+                "/sys/fs/cgroup",
                 "/dev/mqueue",
                 "/dev/shm",
-                "/sys/fs/cgroup",
                 "/etc/hosts"
             ]
         );
-        let shm = all[5].options().as_ref().unwrap();
+        let shm = all[6].options().as_ref().unwrap();
         assert!(shm.contains(&"size=67108864".to_owned()));
     }
 
@@ -305,23 +253,5 @@ mod tests {
         for place in ["/sys", "/sys/fs/cgroup"] {
             assert!(ro(&plain, place) && !ro(&privileged, place), "{place}");
         }
-    }
-
-    #[test]
-    fn groups_of_version_1_are_bound_one_by_one() {
-        let hierarchy = |name: &str, controller: &str| cgroup::Hierarchy {
-            mount: Path::new(CGROUPS).join(name),
-            controllers: std::iter::once(controller.to_owned()).collect(),
-        };
-        let hierarchies = vec![hierarchy("memory", "memory"), hierarchy("systemd", "name=systemd")];
-        let layout = Layout::Legacy { hierarchies, unified: None };
-        let group = cgroup::path_of("abc");
-        let view = CgroupView::Explicit(&layout, &group);
-        let all = mounts(&RunRequest::default(), &[], view).unwrap();
-        let last = all.last().unwrap();
-        assert_eq!(last.destination(), Path::new("/sys/fs/cgroup/memory"));
-        let source = last.source().as_deref();
-        assert_eq!(source, Some(Path::new("/sys/fs/cgroup/memory/sapwood/abc")));
-        assert!(read_only_paths(view).contains(&CGROUPS.to_owned()));
     }
 }

@@ -37,16 +37,17 @@ fn standard(name: &str) -> Option<i32> {
     Signal::from_str(&format!("SIG{name}")).ok().map(|s| s as i32)
 }
 
+/// `RTMIN`, `RTMIN+n`, `RTMAX`, `RTMAX-n`.
 fn real_time(name: &str) -> Option<i32> {
-    let at = |base: i32, rest: &str, sign: i32| match rest {
-        "" => Some(base),
-        _ => rest.get(1..)?.parse::<i32>().ok().map(|n| base + sign * n),
+    let distance = |rest: &str, sign: char| match rest {
+        "" => Some(0),
+        _ => rest.strip_prefix(sign)?.parse::<i32>().ok().filter(|n| *n >= 0),
     };
-    if let Some(rest) = name.strip_prefix("RTMIN") {
-        return at(RTMIN, rest.starts_with('+').then_some(rest).unwrap_or_default(), 1);
+    match name.strip_prefix("RTMIN") {
+        Some(rest) => distance(rest, '+').map(|n| RTMIN.saturating_add(n)),
+        None => distance(name.strip_prefix("RTMAX")?, '-').map(|n| RTMAX.saturating_sub(n)),
     }
-    let rest = name.strip_prefix("RTMAX")?;
-    at(RTMAX, rest.starts_with('-').then_some(rest).unwrap_or_default(), -1)
+    .filter(|n| (RTMIN..=RTMAX).contains(n))
 }
 
 impl fmt::Display for StopSignal {
@@ -76,7 +77,10 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(StopSignal(number)), "{text}");
         }
-        for bad in ["", "SIG", "0", "65", "-1", "RTMIN+99", "RTMAX-x", "HELLO"] {
+        for bad in [
+            "", "SIG", "0", "65", "-1", "RTMIN+99", "RTMAX-x", "RTMINx", "RTMIN-1", "RTMIN+-1",
+            "HELLO",
+        ] {
             assert!(bad.parse::<StopSignal>().is_err(), "{bad}");
         }
         assert_eq!(StopSignal(15).to_string(), "SIGTERM");

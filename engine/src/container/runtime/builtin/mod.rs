@@ -4,16 +4,24 @@
 //! afterwards, for one): the caller is a monitor, single-threaded, whose only
 //! purpose is this container.
 
+mod adapt;
+
+use std::fs;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
 
 use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
+use oci_spec::runtime::Spec;
 use rustix::pipe::{PipeFlags, pipe_with};
 
+use self::adapt::adapt;
 use super::exec::{Exec, outcome};
 use super::{Failure, Runtime, Streams};
+use crate::container::cgroup::Layout;
 use crate::container::monitor::Job;
 
 /// The library, working on one container.
@@ -26,10 +34,13 @@ impl Runtime for BuiltIn {
     fn create(&mut self, job: &Job, streams: Option<Streams>) -> Result<i32, Failure> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)
             .map_err(|e| Failure::runtime(format!("can't make a pipe: {e}")))?;
-        let container = build(job, streams, Exec::new(writer)).map_err(|e| failure(&e))?;
-        let pid = container.pid().map(|p| p.as_raw());
+        let bundle = own_bundle(job)?;
+        let container = build(job, bundle, streams, Exec::new(writer)).map_err(|e| failure(&e))?;
+        let Some(pid) = container.pid() else {
+            return Err(Failure::runtime("the container has no process"));
+        };
         self.made = Some((container, reader));
-        pid.ok_or_else(|| Failure::runtime("the container has no process"))
+        Ok(pid.as_raw())
     }
 
     fn start(&mut self, _: &Job) -> Result<(), Failure> {
@@ -46,7 +57,29 @@ impl Runtime for BuiltIn {
     }
 }
 
-fn build(job: &Job, streams: Option<Streams>, exec: Exec) -> Result<Container, LibcontainerError> {
+/// The library's own edition of the bundle.
+fn own_bundle(job: &Job) -> Result<PathBuf, Failure> {
+    let at = |what: &str, e: &dyn std::fmt::Display| Failure::runtime(format!("can't {what}: {e}"));
+    let mut spec = Spec::load(job.bundle.join("config.json"))
+        .map_err(|e| at("read the runtime specification", &e))?;
+    let layout = Layout::probe().map_err(|e| at("look at control groups", &e))?;
+    adapt(&mut spec, &layout, &job.cgroup).map_err(|e| at("adapt the specification", &e))?;
+    let bundle = job.bundle.join("builtin");
+    let text = serde_json::to_vec(&spec).map_err(|e| at("write the specification", &e))?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&bundle)
+        .and_then(|()| fs::write(bundle.join("config.json"), text))
+        .map_err(|e| at("write the specification", &e))?;
+    Ok(bundle)
+}
+
+fn build(
+    job: &Job,
+    bundle: PathBuf,
+    streams: Option<Streams>,
+    exec: Exec,
+) -> Result<Container, LibcontainerError> {
     let mut builder = ContainerBuilder::new(job.id.clone(), SyscallType::default())
         .with_root_path(&job.state)?
         .with_console_socket(job.console.as_ref())
@@ -54,7 +87,7 @@ fn build(job: &Job, streams: Option<Streams>, exec: Exec) -> Result<Container, L
     if let Some(Streams { stdin, stdout, stderr }) = streams {
         builder = builder.with_stdin(stdin).with_stdout(stdout).with_stderr(stderr);
     }
-    builder.as_init(&job.bundle).with_systemd(false).with_detach(job.console.is_some()).build()
+    builder.as_init(bundle).with_systemd(false).with_detach(job.console.is_some()).build()
 }
 
 /// The library's errors say little without their causes.
