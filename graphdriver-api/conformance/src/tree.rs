@@ -284,9 +284,7 @@ impl Tree {
     /// links don't survive that, the name has a file of its own from now on.
     fn own(&mut self, place: &Place<'_>) -> Outcome<Ino> {
         let ino = self.child_of(place.dir, place.name).ok_or(Errno::NOENT)?;
-        let node = self.node_mut(ino)?;
-        let shared = node.below.is_some_and(|nlink| nlink > 1) && node.names().is_none();
-        if self.rules.hard_links_survive_write || !shared {
+        if !self.splits(ino) {
             return Ok(ino);
         }
         let mut copy = self.node_mut(ino)?.clone();
@@ -295,6 +293,13 @@ impl Tree {
         self.detach(place.dir, place.name)?;
         self.attach(place.dir, place.name, copy)?;
         Ok(copy)
+    }
+
+    /// Whether names of that file become files of their own when they are
+    /// changed, which renaming one counts as.
+    fn splits(&self, ino: Ino) -> bool {
+        let shared = |node: &Node| !node.is_directory() && node.below.is_some_and(|n| n > 1);
+        !self.rules.hard_links_survive_write && self.node(ino).is_some_and(shared)
     }
 
     /// The file at `path`, about to be changed through that name.

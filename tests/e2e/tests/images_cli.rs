@@ -50,7 +50,7 @@ fn every_format(driver: &str) {
             let path = write(&sapwood, &image("both:1"), format, compression);
             let said = sapwood.ok(["load", "-i", text(&path)]);
             assert!(said.ends_with("Loaded image: both:1\n"), "{said}");
-            ids.push(id(&sapwood, "both"));
+            ids.push(id(&sapwood, "both:1"));
         }
     }
     ids.dedup();
@@ -108,13 +108,15 @@ fn a_life(driver: &str) {
     );
 }
 
+/// Ten files that every layer changes one of: a driver that copies has little
+/// to copy.
 fn deep(driver: &str) {
     let sapwood = Sapwood::on(driver);
     let mut image = Image::new("deep:1");
     for n in 0..200 {
         image = image.layer(move |layer| {
             layer.add(&Entry::dir("layers"))?;
-            layer.add(&Entry::file(format!("layers/{n}"), format!("{n}")))
+            layer.add(&Entry::file(format!("layers/{}", n % 10), format!("{n}")))
         });
     }
     let path = write(&sapwood, &image, Format::OciTar, Compression::Gzip);
@@ -122,8 +124,7 @@ fn deep(driver: &str) {
     assert_eq!(nodes(&sapwood).len(), 200);
     let top = sapwood.json(["inspect", "deep:1"])[0]["GraphDriver"]["Data"]["Layer"].clone();
     let top = format!("layer:{}", top.as_str().unwrap());
-    let changes = sapwood.ok(["storage", "changes", &top]);
-    assert_eq!(changes, "C /layers\nA /layers/199\n");
+    assert_eq!(sapwood.ok(["storage", "changes", &top]), "C /layers/9\n");
 }
 
 fn bad_input(driver: &str) {

@@ -77,9 +77,8 @@ fn entry(entry: &[u8]) -> Parsed<Entry> {
 fn id(name: &[u8], number: &[u8]) -> Parsed<u32> {
     let digits = if number.is_empty() { name } else { number };
     let id = decimal(digits).and_then(|id| u32::try_from(id).ok());
-    id.filter(|id| *id != NO_ID).ok_or_else(|| {
-        Rule::from("an ACL that names a user or group without its number (tar --numeric-owner)")
-    })
+    id.filter(|id| *id != NO_ID)
+        .ok_or_else(|| Rule::from("an ACL that names a user or group without its number"))
 }
 
 fn permissions_of(text: &[u8]) -> Parsed<u16> {

@@ -5,7 +5,9 @@
 mod support;
 
 mod cases;
+mod gnu;
 mod hostile;
 mod parser;
 mod truncated;
+mod umoci;
 mod upper;

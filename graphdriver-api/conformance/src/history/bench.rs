@@ -103,17 +103,18 @@ impl<'a> Bench<'a> {
             None => arbitrary_seed(),
         };
         let stats = self.run(seed, count, room.path()).map_err(|failure| failure.to_string())?;
-        let expected = Kind::ALL.into_iter().filter(|kind| self.has(*kind));
+        let rebase = self.traits(room.path())?.rebase;
+        let expected = Kind::ALL.into_iter().filter(|kind| match kind {
+            Kind::MapWrite => self.map_write.is_some(),
+            Kind::RoundTripDeferred => rebase,
+            _ => true,
+        });
         let neglected = stats.neglected(expected, SHARE);
         // A few histories can't have everything.
         if count >= 50 && !neglected.is_empty() {
             return Err(format!("hardly ever done: {neglected:?}\n{stats}"));
         }
         Ok(stats)
-    }
-
-    fn has(&self, kind: Kind) -> bool {
-        kind != Kind::MapWrite || self.map_write.is_some()
     }
 
     /// Runs `count` histories, the first of that seed, in directories made in

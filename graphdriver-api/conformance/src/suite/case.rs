@@ -87,6 +87,9 @@ pub enum Need {
     NoQuota,
     /// Mounts that can outlive the process, found out by persisting one.
     Persist,
+    /// A way to write through a mapping of memory, which safe code hasn't
+    /// ([`Subject::with_map_write`](super::Subject::with_map_write)).
+    MapWrite,
     /// A driver whose state outlives the process: every driver but one that
     /// is declared to live in memory
     /// ([`Subject::in_memory`](super::Subject::in_memory)).

@@ -1,12 +1,13 @@
 //! What a case is given: the driver's factory, a root directory of its own,
 //! and room beside it.
 
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use graphdriver_api::{DriverFactory, DriverOptions};
 
 use super::files::{Files, make_dir};
-use super::stop::{Stop, Verdict};
+use super::stop::{Stop, Verdict, When};
 use super::store::Store;
 use super::subject::Subject;
 
@@ -37,6 +38,13 @@ impl<'a> Context<'a> {
     /// The options that the driver is opened with.
     pub(super) fn options(&self) -> &DriverOptions {
         self.subject.options()
+    }
+
+    /// Writes to an open file through a shared mapping.
+    pub(super) fn write_mapped(&self, file: &OwnedFd, offset: u64, bytes: &[u8]) -> Verdict {
+        let write = self.subject.map_write();
+        let write = write.ok_or_else(|| Stop::failed("no way to map memory"))?;
+        write(file.as_fd(), offset, bytes).when("write through a mapping")
     }
 
     /// The driver's root. Not made before it is opened.

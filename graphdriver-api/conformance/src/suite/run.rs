@@ -135,7 +135,7 @@ impl Runner {
             return Ok(None);
         }
         let powers = self.powers.get_or_init(|| self.ask_powers()).as_ref()?;
-        let met = |need: &Need| powers.meet(*need, !self.subject.lives_in_memory());
+        let met = |need: &Need| powers.meet(*need, &self.subject);
         Ok(case.needs.iter().find(|need| !met(need)).copied())
     }
 
@@ -159,7 +159,7 @@ impl Runner {
 }
 
 impl Powers {
-    fn meet(&self, need: Need, on_disk: bool) -> bool {
+    fn meet(&self, need: Need, subject: &Subject) -> bool {
         match need {
             Need::Rebase => self.traits.rebase,
             Need::NoRebase => !self.traits.rebase,
@@ -171,7 +171,8 @@ impl Powers {
             Need::Quota => self.quota,
             Need::NoQuota => !self.quota,
             Need::Persist => self.persist,
-            Need::OnDisk => on_disk,
+            Need::MapWrite => subject.map_write().is_some(),
+            Need::OnDisk => !subject.lives_in_memory(),
         }
     }
 }

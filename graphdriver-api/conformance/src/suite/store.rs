@@ -128,13 +128,19 @@ impl Store {
 
     /// Everything in a node: a draft is mounted read-only, a layer by a view
     /// that is removed afterwards.
+    ///
+    /// Where hard links to files below are broken by a write, nobody counts
+    /// how many are left: then link counts are left out (see
+    /// `copying::links_are_counted`).
     pub(super) fn tree<'a>(&self, node: impl Into<NodeRef<'a>>) -> Verdict<Snapshot> {
-        match node.into() {
+        let tree = match node.into() {
             NodeRef::Draft(draft) => self.look(draft, Files::snapshot),
             NodeRef::Layer(layer) => {
                 self.looking_at(layer, |view| self.look(view, Files::snapshot))
             }
-        }
+        }?;
+        let counted = self.traits().hard_links_survive_write;
+        Ok(if counted { tree } else { without_link_counts(tree) })
     }
 
     /// Lets `what` use a view of a layer, and removes the view.
@@ -183,6 +189,16 @@ impl Store {
         let summary = self.diff(node.into(), &mut tar)?;
         Ok((tar, summary))
     }
+}
+
+fn without_link_counts(mut tree: Snapshot) -> Snapshot {
+    let paths: Vec<_> = tree.iter().map(|(path, _)| path.to_owned()).collect();
+    for path in paths {
+        if let Some(entry) = tree.get_mut(path) {
+            entry.nlink = None;
+        }
+    }
+    tree
 }
 
 /// The tree that a guard shows.

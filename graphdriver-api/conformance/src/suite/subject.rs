@@ -5,12 +5,15 @@ use std::sync::Arc;
 
 use graphdriver_api::{DriverFactory, DriverOptions};
 
+use crate::history::MapWrite;
+
 /// A driver under test.
 #[derive(Debug, Clone)]
 pub struct Subject {
     factory: Arc<dyn DriverFactory>,
     options: DriverOptions,
     in_memory: bool,
+    map_write: Option<MapWrite>,
 }
 
 impl Subject {
@@ -35,6 +38,15 @@ impl Subject {
         self
     }
 
+    /// Gives the suite a way to write to a file through a shared mapping: the
+    /// descriptor, open for reading and writing, the offset, and the bytes.
+    /// Without it, the cases that need it don't apply.
+    #[must_use]
+    pub fn with_map_write(mut self, map_write: MapWrite) -> Self {
+        self.map_write = Some(map_write);
+        self
+    }
+
     /// The driver's factory.
     #[must_use]
     pub fn factory(&self) -> &dyn DriverFactory {
@@ -47,6 +59,12 @@ impl Subject {
         &self.options
     }
 
+    /// The way to write through a mapping, if there is one.
+    #[must_use]
+    pub fn map_write(&self) -> Option<MapWrite> {
+        self.map_write
+    }
+
     /// Whether its state ends with the process.
     #[must_use]
     pub fn lives_in_memory(&self) -> bool {
@@ -56,6 +74,7 @@ impl Subject {
 
 impl From<Box<dyn DriverFactory>> for Subject {
     fn from(factory: Box<dyn DriverFactory>) -> Self {
-        Self { factory: factory.into(), options: DriverOptions::default(), in_memory: false }
+        let options = DriverOptions::default();
+        Self { factory: factory.into(), options, in_memory: false, map_write: None }
     }
 }

@@ -41,7 +41,7 @@ impl Tree {
         if target.is_some_and(|target| from.above.contains(&target)) {
             return Err(if how == Rename::Exchange { Errno::INVAL } else { Errno::NOTEMPTY });
         }
-        if target == Some(source) {
+        if target == Some(source) && !self.splits(source) {
             return Ok(());
         }
         match target {

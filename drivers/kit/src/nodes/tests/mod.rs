@@ -5,6 +5,7 @@ mod callers;
 mod failing;
 mod killing;
 mod life;
+mod measure;
 mod mounting;
 mod roots;
 

@@ -1,14 +1,17 @@
 //! What the tests share: archives byte by byte, trees as text.
 
+pub(crate) mod edits;
+pub(crate) mod layout;
 pub(crate) mod tar;
 pub(crate) mod tree;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use graphdriver_api::{ErrorKind, Limits, Result};
+use graphdriver_api::{ErrorKind, Limits, Op, Result};
 use rustix::fs::{Mode, OFlags};
 use sapwood_kit::archive::{self, Form, Outcome};
+use sapwood_kit::diff::Trees;
 
 pub(crate) use tar::{Item, archive};
 pub(crate) use tree::{Tree, snapshot};
@@ -25,6 +28,16 @@ pub(crate) fn apply(root: &Path, tar: &[u8]) -> Result<Outcome> {
 
 pub(crate) fn apply_as(form: Form, root: &Path, mut tar: &[u8]) -> Result<Outcome> {
     archive::apply(open(root), &mut tar, form, &Limits::default())
+}
+
+/// The difference of two trees as a layer archive.
+pub(crate) fn diff(old: Option<&Path>, new: &Path) -> Vec<u8> {
+    let (old, new) = (old.map(open), open(new));
+    let trees = Trees { old: old.as_ref().map(AsFd::as_fd), new: new.as_fd(), baseline: None };
+    let mut tar = Vec::new();
+    let summary = archive::write(Op::Diff, &trees, &mut tar).unwrap();
+    assert_eq!(summary.bytes, tar.len() as u64);
+    tar
 }
 
 /// A directory with a root 0755, 0:0, time 0.

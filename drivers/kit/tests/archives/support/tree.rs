@@ -60,17 +60,26 @@ fn line(path: &Path, meta: &fs::Metadata) -> String {
     } else if kind.is_socket() {
         "socket".to_owned()
     } else {
-        let mut hasher = DefaultHasher::new();
-        fs::read(path).unwrap().hash(&mut hasher);
-        format!("file {} {:x}", meta.len(), hasher.finish())
+        format!("file {} {:x}", meta.len(), hash(&fs::read(path).unwrap()))
     };
     let mode = if kind.is_symlink() { 0o777 } else { meta.mode() & 0o7777 };
     let time = format!("{}.{:09}", meta.mtime(), meta.mtime_nsec());
     let mut line = format!("{what} {mode:04o} {}:{} {time}", meta.uid(), meta.gid());
     for (name, value) in xattrs(path) {
-        line.push_str(&format!(" {name:?}={}", value.escape_ascii()));
+        match value.get(..64) {
+            None => line.push_str(&format!(" {name:?}={}", value.escape_ascii())),
+            Some(_) => {
+                line.push_str(&format!(" {name:?}={} bytes {:x}", value.len(), hash(&value)))
+            }
+        }
     }
     line
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
 }
 
 fn xattrs(path: &Path) -> xattr::Xattrs {

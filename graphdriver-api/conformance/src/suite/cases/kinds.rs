@@ -434,7 +434,8 @@ fn a_sparse_tebibyte(cx: &Context<'_>) -> Verdict {
     let top = store.committed(&d, "top")?;
     for layer in [&l, &top] {
         let used = store.usage(layer.into())?.bytes;
-        ensure!(used < 1 << 20, "a sparse file takes {used} bytes in {layer}");
+        // Linux copies at least so much of a file at once (overlayfs: 1 MiB a part).
+        ensure!(used < 16 << 20, "a sparse file takes {used} bytes in {layer}");
         store.looking_at(layer, |view| store.look(view, read_sparse))?;
     }
     Ok(())
