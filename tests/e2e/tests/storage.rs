@@ -1,5 +1,8 @@
 //! `sapwood storage …` and the choice of a driver, from outside.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::panic, clippy::string_slice, reason = "a test fails by panicking")]
+
 use std::path::PathBuf;
 
 use sapwood_e2e::Sapwood;
