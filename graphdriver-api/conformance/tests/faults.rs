@@ -40,7 +40,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::RemoveNotIdempotent, &["lifecycle::removing_is_idempotent"]),
     (Fault::ReclaimLosesNodes, &["space::reclaim_touches_nothing_else"]),
     (Fault::StatReadsErrorAsAbsence, &["factory::stat_never_guesses"]),
-    (Fault::StatForgetsMounts, &["mounts::stat_tells_who_holds_it"]),
+    (Fault::StatForgetsMounts, &["guards::stat_tells_who_holds_it"]),
     (Fault::ListUnsorted, &["lifecycle::list_is_in_order"]),
     (Fault::UsageZero, &["space::what_is_written_is_counted"]),
     (Fault::OpenForgetsDrafts, &["recovery::opened_again_all_is_as_it_was"]),
@@ -56,7 +56,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (
         Fault::UnmountLazily,
         &[
-            "mounts::unmounting_waits_for_open_files",
+            "guards::unmounting_waits_for_open_files",
             "isolation::descriptors_opened_before_the_commit",
         ],
     ),
@@ -68,7 +68,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
             "persistence::a_ticket_for_no_draft_is_not_found",
         ],
     ),
-    (Fault::BusyAsIo, &["matrix::commit", "mounts::unmounting_waits_for_open_files"]),
+    (Fault::BusyAsIo, &["matrix::commit", "guards::unmounting_waits_for_open_files"]),
     (Fault::ApplyFailureForgotten, &["hostile::a_failed_unpacking_is_poison"]),
     (Fault::ApplyIgnoresOpaque, &["whiteouts::opaque_hides_all_that_is_below"]),
     (Fault::ApplyOpaqueByOrder, &["whiteouts::opaque_keeps_what_the_archive_holds"]),
@@ -83,7 +83,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
         Fault::ApplyIgnoresLimits,
         &["limits::of_entries", "limits::of_bytes", "limits::of_depth", "limits::of_attributes"],
     ),
-    (Fault::ApplyStopsAtMarker, &["apply::reads_to_the_very_end"]),
+    (Fault::ApplyStopsAtMarker, &["streams::reads_to_the_very_end"]),
     (Fault::ChangesByBytes, &["changes::come_in_path_order"]),
     (Fault::ChangesTrustTimes, &["changes::of_content"]),
     (Fault::ChangesNameTheBuried, &["changes::of_replaced_directories"]),
@@ -91,15 +91,15 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::ChangesSwallowErrors, &["changes::an_error_of_the_sink_comes_back"]),
     (
         Fault::DiffDropsWhiteouts,
-        &["diff::whiteouts_are_empty_files", "diff::of_names_applied_gives_the_tree"],
+        &["archives::whiteouts_are_empty_files", "diff::of_names_applied_gives_the_tree"],
     ),
     (Fault::DiffDropsXattrs, &["diff::says_whole_attributes"]),
     (Fault::DiffCutsTimes, &["diff::says_whole_attributes"]),
     (Fault::DiffDropsSetuid, &["diff::says_whole_attributes"]),
-    (Fault::DiffSplitsHardLinks, &["diff::hard_links_hold_their_content_once"]),
+    (Fault::DiffSplitsHardLinks, &["archives::hard_links_hold_their_content_once"]),
     (Fault::DiffMendsNames, &["diff::of_everything_applied_gives_the_tree"]),
-    (Fault::DiffIsDated, &["diff::is_the_same_each_time"]),
-    (Fault::DiffSwallowsErrors, &["diff::a_failed_write_is_io"]),
+    (Fault::DiffIsDated, &["archives::is_the_same_each_time"]),
+    (Fault::DiffSwallowsErrors, &["archives::a_failed_write_is_io"]),
 ];
 
 fn runner(fault: Fault, cases: &[Case]) -> Runner {

@@ -56,14 +56,19 @@ fn every_law_of_the_contract_has_cases() {
         all().iter().map(|case| case.name.split("::").next().unwrap()).collect();
     let expected = [
         "apply",
+        "archives",
+        "attributes",
         "changes",
         "concurrency",
         "copying",
+        "crashes",
+        "damage",
         "deferred",
         "depth",
         "diff",
         "factory",
         "formats",
+        "guards",
         "hostile",
         "idmaps",
         "isolation",
@@ -76,8 +81,10 @@ fn every_law_of_the_contract_has_cases() {
         "native",
         "persistence",
         "plans",
+        "posix",
         "recovery",
         "space",
+        "streams",
         "whiteouts",
     ];
     assert_eq!(themes.into_iter().collect::<Vec<_>>(), expected);

@@ -91,8 +91,12 @@ impl Files {
     /// Makes a directory, 0755.
     pub(super) fn dir(&self, path: impl AsRef<Path>) -> Verdict {
         let path = path.as_ref();
-        fs::mkdirat(&self.root, path, Mode::from_raw_mode(0o755))
-            .when(format_args!("mkdir {path:?}"))
+        self.mkdir(path).when(format_args!("mkdir {path:?}"))
+    }
+
+    /// mkdir(2), as it answers.
+    pub(super) fn mkdir(&self, path: impl AsRef<Path>) -> Sys {
+        fs::mkdirat(&self.root, path.as_ref(), Mode::from_raw_mode(0o755))
     }
 
     /// Makes a symbolic link.

@@ -171,9 +171,9 @@ fn extended_attributes(cx: &Context<'_>) -> Verdict {
 }
 
 fn access_control_lists(cx: &Context<'_>) -> Verdict {
-    cx.medium_can("keep POSIX ACLs", super::kinds::write_acls)?;
+    cx.medium_can("keep POSIX ACLs", super::attributes::write_acls)?;
     let (access, default) = ("system.posix_acl_access", "system.posix_acl_default");
-    let acl = super::kinds::acl();
+    let acl = super::attributes::acl();
     let store = cx.open()?;
     let (d, below) = over(&store, |_| Ok(()))?;
     let items = [
@@ -193,7 +193,7 @@ fn access_control_lists(cx: &Context<'_>) -> Verdict {
 }
 
 fn file_capabilities(cx: &Context<'_>) -> Verdict {
-    cx.medium_can("keep file capabilities", super::kinds::write_capabilities)?;
+    cx.medium_can("keep file capabilities", super::attributes::write_capabilities)?;
     let store = cx.open()?;
     let (d, below) = over(&store, |_| Ok(()))?;
     // cap_net_raw=ep, revision 2.

@@ -81,7 +81,7 @@ fn show_mapped_owners(cx: &Context<'_>) -> Verdict {
 
 /// Runs `what` as another user, in a thread of its own: file-system ids belong
 /// to a thread.
-fn as_user<T: Send>(uid: u32, gid: u32, what: impl FnOnce() -> T + Send) -> Verdict<T> {
+pub(super) fn as_user<T: Send>(uid: u32, gid: u32, what: impl FnOnce() -> T + Send) -> Verdict<T> {
     thread::scope(|scope| {
         let user = scope.spawn(|| {
             setfsgid(Gid::from_raw(gid));
