@@ -4,7 +4,7 @@
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
@@ -34,7 +34,8 @@ impl Runc {
         }
         capture(setup, &at)?;
         let config = bundle.join("config.json");
-        point_at(&config, &root)?;
+        let from = fs::read_to_string(at.join("from")).map_err(|e| e.to_string())?;
+        point_at(&config, &root, &from, &bundle)?;
         let options = format!(
             "lowerdir={}:{},upperdir={},workdir={}",
             empty.display(),
@@ -49,12 +50,12 @@ impl Runc {
 
 /// A stand-in for a runtime that keeps what it is given. `runc create` is what
 /// an engine calls first, with `--bundle`.
-fn capture(setup: &Setup, at: &std::path::Path) -> Result<(), String> {
+fn capture(setup: &Setup, at: &Path) -> Result<(), String> {
     let script = at.join("capture");
     let text = format!(
         "#!/bin/sh\nwhile [ $# -gt 0 ]; do\n  case $1 in\n    --bundle|-b) b=$2 ;;\n    --bundle=*) b=${{1#*=}} ;;\n  \
-         esac\n  shift\ndone\n[ -n \"$b\" ] || exit 0\n\
-         cp \"$b/config.json\" '{0}/bundle/config.json'\n\
+         esac\n  shift\ndone\n[ -n \"$b\" ] || exit 0\nb=$(cd \"$b\" && pwd)\n\
+         cp -a \"$b/.\" '{0}/bundle/'\nprintf %s \"$b\" > '{0}/from'\n\
          root=$(sed -n 's/.*\"root\"[^}}]*\"path\": *\"\\([^\"]*\\)\".*/\\1/p' \"$b/config.json\" | head -n 1)\n\
          cp -a \"${{root:-$b/rootfs}}/.\" '{0}/lower/'\nexit 1\n",
         at.display()
@@ -71,10 +72,17 @@ fn capture(setup: &Setup, at: &std::path::Path) -> Result<(), String> {
     }
 }
 
-fn point_at(config: &std::path::Path, root: &std::path::Path) -> Result<(), String> {
+/// Has the bundle name its new root, and its own files where they are now.
+fn point_at(config: &Path, root: &Path, from: &str, bundle: &Path) -> Result<(), String> {
     let text = fs::read(config).map_err(|e| e.to_string())?;
     let mut json: serde_json::Value = serde_json::from_slice(&text).map_err(|e| e.to_string())?;
     json["root"]["path"] = root.to_string_lossy().into();
+    for mount in json["mounts"].as_array_mut().into_iter().flatten() {
+        let moved = mount["source"].as_str().and_then(|s| s.strip_prefix(from));
+        if let Some(rest) = moved {
+            mount["source"] = format!("{}{rest}", bundle.display()).into();
+        }
+    }
     fs::write(config, json.to_string()).map_err(|e| e.to_string())
 }
 
