@@ -10,6 +10,7 @@ use sapwood_driver_vfs::VfsFactory;
 fn trees_are_the_models() {
     let options = DriverOptions::default();
     let map_write = Some(sapwood_sys::mapped_write::write as _);
-    let stats = Bench::new(&VfsFactory, &options, map_write).check(100).unwrap_or_else(|e| panic!("{e}"));
+    let stats =
+        Bench::new(&VfsFactory, &options, map_write).check(100).unwrap_or_else(|e| panic!("{e}"));
     print!("{stats}");
 }

@@ -106,6 +106,18 @@ impl Snapshot {
         self
     }
 
+    /// Says that `path` is the only name of its file, and nothing about how
+    /// many links there are.
+    pub(crate) fn alone(mut self, path: &Path) -> Self {
+        let names = self.names_of(path);
+        self.links.remove(path);
+        self.regroup(names.into_iter().filter(|name| name != path).collect());
+        if let Some(entry) = self.entries.get_mut(path) {
+            entry.nlink = None;
+        }
+        self
+    }
+
     /// What is at `path`.
     #[must_use]
     pub fn get(&self, path: impl AsRef<Path>) -> Option<&Entry> {

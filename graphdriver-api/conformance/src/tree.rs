@@ -260,8 +260,10 @@ impl Tree {
     /// beneath.
     fn detach(&mut self, dir: Ino, name: &OsStr) -> Outcome {
         let ino = self.names_mut(dir)?.remove(name).ok_or(Errno::NOENT)?;
+        let survive = self.rules.hard_links_survive_write;
         let node = self.node_mut(ino)?;
         node.nlink -= 1;
+        node.counted &= survive || node.below.is_none();
         if node.nlink == 0 {
             let beneath: Vec<OsString> =
                 node.names().into_iter().flatten().map(|(name, _)| name.clone()).collect();
@@ -285,10 +287,12 @@ impl Tree {
     fn own(&mut self, place: &Place<'_>) -> Outcome<Ino> {
         let ino = self.child_of(place.dir, place.name).ok_or(Errno::NOENT)?;
         if !self.splits(ino) {
+            let node = self.node_mut(ino)?;
+            node.counted |= node.nlink == 1;
             return Ok(ino);
         }
         let mut copy = self.node_mut(ino)?.clone();
-        copy.below = None;
+        (copy.below, copy.counted) = (None, true);
         let copy = self.add(copy);
         self.detach(place.dir, place.name)?;
         self.attach(place.dir, place.name, copy)?;

@@ -18,7 +18,7 @@ fn is_missing() -> bool {
     let version = Command::new("tar").arg("--version").output();
     let found = version.is_ok_and(|out| out.stdout.starts_with(b"tar (GNU tar)"));
     if !found {
-        not_run("GNU tar as a judge", "no GNU tar here; apt-get install tar");
+        not_run("GNU tar is missing: apt-get install tar");
     }
     !found
 }

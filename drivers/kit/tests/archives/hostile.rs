@@ -178,8 +178,10 @@ fn nothing_outside_is_touched() {
     }
 }
 
+type Archive = fn() -> Vec<Item>;
+
 /// Archives that are refused, and a word that the refusal must have.
-const REFUSED: &[(&str, fn() -> Vec<Item>)] = &[
+const REFUSED: &[(&str, Archive)] = &[
     ("..", || vec![f("a/../b")]),
     ("empty path", || vec![f("")]),
     ("255", || vec![f("n".repeat(256))]),

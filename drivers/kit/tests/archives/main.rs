@@ -5,6 +5,7 @@
 mod support;
 
 mod cases;
+mod cost;
 mod gnu;
 mod hostile;
 mod parser;

@@ -16,7 +16,7 @@ const LAYERS: u64 = 20;
 fn is_missing() -> bool {
     let found = Command::new("umoci").arg("--version").output().is_ok_and(|o| o.status.success());
     if !found {
-        not_run("umoci as a judge", "no umoci here; apt-get install umoci");
+        not_run("umoci is missing: apt-get install umoci");
     }
     !found
 }

@@ -191,7 +191,7 @@ fn makes(kind: Kind) -> bool {
 fn draw_action(choose: &Chooser<'_>, kind: Kind) -> (PathBuf, Action) {
     match kind {
         Kind::Create => (choose.fresh(), Action::Create(choose.mode())),
-        Kind::Mkdir => (choose.fresh(), Action::Mkdir(choose.mode())),
+        Kind::Mkdir => (choose.fresh_directory(), Action::Mkdir(choose.mode())),
         Kind::Symlink => (choose.fresh(), Action::Symlink(choose.target())),
         Kind::CharDevice => {
             let (major, minor) = choose.of(&[(1, 3), (0, 0), (250, 1_000), (1, 5)]);
@@ -228,7 +228,7 @@ fn draw_names(choose: &Chooser<'_>, kind: Kind) -> (PathBuf, Action) {
     match kind {
         Kind::Link => (choose.existing(not_directory), Action::Link(choose.fresh())),
         Kind::RenameDirectory => {
-            (choose.existing(Node::is_directory), rename(choose.fresh(), Rename::Replace))
+            (choose.existing(Node::is_directory), rename(choose.fresh_directory(), Rename::Replace))
         }
         Kind::RenameOver => {
             let old = choose.existing(|_| true);
@@ -240,10 +240,16 @@ fn draw_names(choose: &Chooser<'_>, kind: Kind) -> (PathBuf, Action) {
             (old, rename(choose.another(over), Rename::Replace))
         }
         Kind::RenameNoReplace => {
-            (choose.existing(|_| true), rename(choose.fresh(), Rename::NoReplace))
+            (choose.existing(|_| true), rename(choose.fresh_directory(), Rename::NoReplace))
         }
         Kind::Exchange => {
-            (choose.existing(|_| true), rename(choose.another(|_| true), Rename::Exchange))
+            let (old, new) = (choose.existing(|_| true), choose.another(|_| true));
+            let is_directory = |path| choose.tree.get(path).is_ok_and(Node::is_directory);
+            let directory = is_directory(&old) || is_directory(&new);
+            match directory && (is_longest(&old) || is_longest(&new)) {
+                true => (old, rename(choose.fresh_directory(), Rename::NoReplace)),
+                false => (old, rename(new, Rename::Exchange)),
+            }
         }
         _ => (choose.existing(not_directory), rename(choose.fresh(), Rename::Replace)),
     }
@@ -346,6 +352,17 @@ impl Chooser<'_> {
 
     /// A name in a directory, mostly one that isn't there.
     fn fresh(&self) -> PathBuf {
+        self.named(names())
+    }
+
+    /// The same for what may be a directory, which doesn't get the longest
+    /// name: where moved directories are redirected, as on overlays, no path
+    /// above 256 bytes can be, and the kernel answers `EXDEV`.
+    fn fresh_directory(&self) -> PathBuf {
+        self.named(names().split_last().map_or(&[], |(_, shorter)| shorter))
+    }
+
+    fn named(&self, names: &[OsString]) -> PathBuf {
         let paths = self.tree.paths();
         let directories: Vec<_> = paths
             .iter()
@@ -354,7 +371,7 @@ impl Chooser<'_> {
             .collect();
         let dice = self.dice[2];
         let above = directories.get(pick(directories.len(), dice)).map_or(Path::new("."), |p| *p);
-        let name = names().get(pick(names().len(), dice / 64)).cloned().unwrap_or_default();
+        let name = names.get(pick(names.len(), dice / 64)).cloned().unwrap_or_default();
         if above == Path::new(".") { PathBuf::from(name) } else { above.join(name) }
     }
 
@@ -407,8 +424,12 @@ impl Chooser<'_> {
     }
 }
 
+fn is_longest(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.len() == 255)
+}
+
 /// Few, so that names meet again; in an order in which bytes and paths differ;
-/// and some that are easily mishandled.
+/// and some that are easily mishandled. The last is as long as can be.
 fn names() -> &'static [OsString] {
     static NAMES: OnceLock<Vec<OsString>> = OnceLock::new();
     NAMES.get_or_init(|| {

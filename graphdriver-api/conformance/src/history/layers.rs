@@ -1,10 +1,13 @@
 //! What is asked of layers: that their differences carry them elsewhere, that
 //! they never change, and that they go in the end.
 
+use std::path::PathBuf;
+
 use graphdriver_api::{Base, DraftSpec, ErrorKind, LayerId, Limits, MountRequest, NodeRef};
 
 use super::world::{World, Wrong, because, capture, no_differences};
 use crate::snapshot::{Kind, Snapshot};
+use crate::tree::Tree;
 
 impl World<'_> {
     /// Takes a layer's difference to a new node on the same parent, and
@@ -65,6 +68,9 @@ impl World<'_> {
                 found = found.without(&path);
             }
         }
+        for path in self.unlinkable(&layer.tree) {
+            (expected, found) = (expected.alone(&path), found.alone(&path));
+        }
         if layer.parent.is_none()
             && let (Some(root), Some(other)) = (expected.get_mut("."), found.get("."))
         {
@@ -72,6 +78,17 @@ impl World<'_> {
             root.mtime = other.mtime;
         }
         no_differences("taken elsewhere", &expected, &self.comparable(found))
+    }
+
+    /// Names of files from below that had others there: where hard links
+    /// don't survive a write, no archive can bring them another name, because
+    /// linking is a write.
+    fn unlinkable(&self, tree: &Tree) -> Vec<PathBuf> {
+        if self.rules.hard_links_survive_write {
+            return Vec::new();
+        }
+        let below = |ino| tree.node(ino).is_some_and(|n| !n.is_directory() && n.below > Some(1));
+        tree.paths().into_iter().filter(|(_, ino)| below(*ino)).map(|(path, _)| path).collect()
     }
 
     /// The tree of a layer, through a view.

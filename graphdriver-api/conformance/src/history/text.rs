@@ -14,7 +14,8 @@
 //! ```
 //!
 //! Names have bytes other than printable ASCII, blanks and backslashes as
-//! `\xNN`; `7*300` are 300 bytes made of the seed 7; `#` begins a comment.
+//! `\xNN`, and many equal bytes as `\r{n*255}`; `7*300` are 300 bytes made of
+//! the seed 7; `#` begins a comment.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -91,11 +92,30 @@ struct Name<'a>(&'a OsStr);
 
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.as_bytes().iter().try_for_each(|byte| match byte {
-            b'\\' | b'#' => write!(f, "\\x{byte:02x}"),
-            b'!'..=b'~' => write!(f, "{}", char::from(*byte)),
-            _ => write!(f, "\\x{byte:02x}"),
-        })
+        for run in self.0.as_bytes().chunk_by(|a, b| a == b) {
+            match run {
+                [byte, ..] if run.len() >= MANY => {
+                    write!(f, "\\r{{{}*{}}}", Byte(*byte), run.len())?;
+                }
+                _ => run.iter().try_for_each(|byte| write!(f, "{}", Byte(*byte)))?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// From how many on equal bytes are counted.
+const MANY: usize = 16;
+
+struct Byte(u8);
+
+impl fmt::Display for Byte {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            b'\\' | b'#' => write!(f, "\\x{:02x}", self.0),
+            b'!'..=b'~' => write!(f, "{}", char::from(self.0)),
+            byte => write!(f, "\\x{byte:02x}"),
+        }
     }
 }
 
@@ -217,11 +237,22 @@ fn path(word: Option<&str>) -> Option<PathBuf> {
 fn name(word: Option<&str>) -> Option<OsString> {
     let mut bytes = Vec::new();
     let mut rest = word?;
-    while let Some((plain, escaped)) = rest.split_once("\\x") {
+    while let Some((plain, escaped)) = rest.split_once('\\') {
         bytes.extend_from_slice(plain.as_bytes());
-        let (digits, behind) = escaped.split_at_checked(2)?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = behind;
+        rest = match escaped.strip_prefix("r{") {
+            Some(counted) => {
+                let (counted, behind) = counted.split_once('}')?;
+                let (of, count) = counted.rsplit_once('*')?;
+                let of = name(Some(of))?;
+                bytes.extend(of.as_bytes().repeat(count.parse().ok()?));
+                behind
+            }
+            None => {
+                let (digits, behind) = escaped.strip_prefix('x')?.split_at_checked(2)?;
+                bytes.push(u8::from_str_radix(digits, 16).ok()?);
+                behind
+            }
+        };
     }
     bytes.extend_from_slice(rest.as_bytes());
     Some(OsString::from_vec(bytes))
@@ -253,7 +284,8 @@ rename a b replace
 rename a b noreplace
 rename a b exchange
 unlink a
-rmdir d
+rmdir a/\\r{n*255}/b
+rmdir \\r{\\xff*20}
 chmod . 1777
 chown a 0 4000000000
 settime a now

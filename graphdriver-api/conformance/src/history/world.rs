@@ -42,7 +42,7 @@ pub(super) struct World<'a> {
 pub(super) struct Layer {
     pub(super) id: LayerId,
     pub(super) parent: Option<usize>,
-    tree: Tree,
+    pub(super) tree: Tree,
     pub(super) actual: Snapshot,
 }
 

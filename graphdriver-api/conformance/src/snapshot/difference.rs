@@ -43,7 +43,7 @@ pub enum Aspect {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.as_os_str().as_encoded_bytes().escape_ascii())?;
+        write!(f, "{}: ", Shown(&self.path))?;
         match &self.aspect {
             Aspect::Missing(kind) => write!(f, "missing, expected a {kind}"),
             Aspect::Unexpected(kind) => write!(f, "a {kind}, expected nothing"),
@@ -64,6 +64,21 @@ impl fmt::Display for Difference {
             }
             Aspect::Nlink(a, b) => write!(f, "link count {b}, expected {a}"),
         }
+    }
+}
+
+/// A path with odd bytes escaped, and many equal ones counted.
+struct Shown<'a>(&'a Path);
+
+impl fmt::Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.0.as_os_str().as_encoded_bytes();
+        bytes.chunk_by(|a, b| a == b).try_for_each(|run| match run {
+            [byte, ..] if run.len() >= 16 => {
+                write!(f, "{}*{}", byte.escape_ascii(), run.len())
+            }
+            _ => write!(f, "{}", run.escape_ascii()),
+        })
     }
 }
 
@@ -100,8 +115,7 @@ impl fmt::Display for Shared<'_> {
         if self.0 == self.1 {
             f.write_str("a file of its own")
         } else {
-            let first = self.1.as_os_str().as_encoded_bytes().escape_ascii();
-            write!(f, "the same file as {first}")
+            write!(f, "the same file as {}", Shown(self.1))
         }
     }
 }

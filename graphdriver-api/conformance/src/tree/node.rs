@@ -87,6 +87,9 @@ pub struct Node {
     pub nlink: u64,
     /// It came from a layer below, where it had so many names.
     pub below: Option<u64>,
+    /// Whether a stat(2) tells `nlink`. By some rules a name that goes, or
+    /// becomes a file of its own, still counts in the layer below.
+    pub counted: bool,
 }
 
 impl Node {
@@ -94,7 +97,7 @@ impl Node {
     #[must_use]
     pub fn new(body: Body, mode: u32, mtime: Mtime) -> Self {
         let xattrs = BTreeMap::new();
-        Self { body, mode, uid: 0, gid: 0, mtime, xattrs, nlink: 1, below: None }
+        Self { body, mode, uid: 0, gid: 0, mtime, xattrs, nlink: 1, below: None, counted: true }
     }
 
     /// The names in it, if it is a directory.

@@ -41,7 +41,8 @@ impl Tree {
         if target.is_some_and(|target| from.above.contains(&target)) {
             return Err(if how == Rename::Exchange { Errno::INVAL } else { Errno::NOTEMPTY });
         }
-        if target == Some(source) && !self.splits(source) {
+        let same_name = (from.dir, from.name) == (to.dir, to.name);
+        if target == Some(source) && (same_name || !self.splits(source)) {
             return Ok(());
         }
         match target {

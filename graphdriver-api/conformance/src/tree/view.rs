@@ -3,16 +3,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use super::Tree;
 use super::node::{Body, Ino, Mtime, Node};
-use super::{Rules, Tree};
 use crate::snapshot::{Entry, Kind, Snapshot, When};
 
 impl Tree {
     /// What a driver that follows the rules shows. `when` says what is known
     /// about a file's modification time.
     ///
-    /// Where hard links don't survive a write, link counts of files that have
-    /// several names below are left open: a union shows those of the layer.
+    /// Where hard links don't survive a write, link counts of files that lost
+    /// names of several below are left open: a union shows those of the layer.
     #[must_use]
     pub fn snapshot(&self, mut when: impl FnMut(Ino, Mtime) -> When) -> Snapshot {
         let mut entries = BTreeMap::new();
@@ -26,7 +26,7 @@ impl Tree {
                     links.insert(path.clone(), first.clone());
                 }
             }
-            entries.insert(path, entry(node, self.rules, when(ino, node.mtime)));
+            entries.insert(path, entry(node, when(ino, node.mtime)));
         }
         Snapshot::from_parts(entries, links)
     }
@@ -55,7 +55,7 @@ impl Tree {
     }
 }
 
-fn entry(node: &Node, rules: Rules, mtime: When) -> Entry {
+fn entry(node: &Node, mtime: When) -> Entry {
     let kind = match &node.body {
         Body::File(bytes) => Kind::File(bytes.content()),
         Body::Directory(_) => Kind::Directory,
@@ -65,8 +65,7 @@ fn entry(node: &Node, rules: Rules, mtime: When) -> Entry {
         Body::Fifo => Kind::Fifo,
         Body::Socket => Kind::Socket,
     };
-    let known = rules.hard_links_survive_write || node.below.is_none_or(|nlink| nlink == 1);
-    let nlink = (known && !node.is_directory()).then_some(node.nlink);
+    let nlink = (node.counted && !node.is_directory()).then_some(node.nlink);
     let xattrs = node.xattrs.clone();
     Entry { kind, mode: node.mode, uid: node.uid, gid: node.gid, mtime, xattrs, nlink }
 }

@@ -82,6 +82,34 @@ fn refusals_have_their_kind_and_change_nothing() {
 }
 
 #[test]
+fn a_layer_stays_while_anything_stands_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    prepare(&store, "a", Base::Scratch).unwrap();
+    commit(&store, "a", "A", None).unwrap();
+    let a = layer("A");
+    let stays = |child: NodeRef<'_>| {
+        let error = store.remove((&a).into()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::HasChildren);
+        assert!(error.to_string().contains(&child.to_string()), "{error}");
+    };
+    prepare(&store, "d", Base::Layer(&a)).unwrap();
+    stays((&draft("d")).into());
+    commit(&store, "d", "B", None).unwrap();
+    stays((&layer("B")).into());
+    store.remove((&layer("B")).into()).unwrap();
+    view(&store, "v", "A").unwrap();
+    stays((&draft("v")).into());
+    store.remove((&draft("v")).into()).unwrap();
+    prepare(&store, "z", Base::Deferred).unwrap();
+    commit(&store, "z", "C", Some("A")).unwrap();
+    stays((&layer("C")).into());
+    store.remove((&layer("C")).into()).unwrap();
+    store.remove((&a).into()).unwrap();
+    remove_all(&store, dir.path());
+}
+
+#[test]
 fn a_chain_ends_where_the_layout_says() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

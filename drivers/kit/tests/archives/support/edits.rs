@@ -78,8 +78,8 @@ impl Editor {
                 self.make(&at);
             }
             7 | 8 => self.rewrite(),
-            9 => self.on_some(|editor, path| editor.attributes(path)),
-            10 => self.on_some(|editor, path| editor.time(path)),
+            9 => self.on_some(Editor::attributes),
+            10 => self.on_some(Editor::time),
             11 | 12 => self.on_some(|_, path| remove(path)),
             13 => self.on_some(|editor, path| {
                 remove(path);
@@ -92,9 +92,9 @@ impl Editor {
                     fs::hard_link(path, to).unwrap();
                 }
             }),
-            16 => self.on_some(|editor, path| editor.xattr(path)),
+            16 => self.on_some(Editor::xattr),
             17 => self.tick(),
-            18 => self.on_some(|editor, path| editor.split(path)),
+            18 => self.on_some(Editor::split),
             _ => {
                 let at = self.new_name();
                 self.make_dir(&at);

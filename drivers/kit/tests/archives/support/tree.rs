@@ -69,7 +69,7 @@ fn line(path: &Path, meta: &fs::Metadata) -> String {
         match value.get(..64) {
             None => line.push_str(&format!(" {name:?}={}", value.escape_ascii())),
             Some(_) => {
-                line.push_str(&format!(" {name:?}={} bytes {:x}", value.len(), hash(&value)))
+                line.push_str(&format!(" {name:?}={} bytes {:x}", value.len(), hash(&value)));
             }
         }
     }

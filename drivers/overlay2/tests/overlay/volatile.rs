@@ -1,0 +1,74 @@
+//! Mounts without flushing.
+
+use std::fs;
+
+use graphdriver_api::{Base, ErrorKind, MountRequest};
+
+use crate::support::*;
+
+fn quick() -> MountRequest {
+    MountRequest { volatile: true, ..MountRequest::default() }
+}
+
+#[test]
+fn drafts_can_be_mounted_again_either_way_and_committed() {
+    world(|world| {
+        let driver = world.open();
+        let d = prepare(&driver, "d", Base::Scratch);
+        let mark = on_disk(world, (&d).into()).with_file_name("work/work/incompat/volatile");
+        let note = on_disk(world, (&d).into()).with_file_name("volatile");
+        for (i, request) in [quick(), quick(), MountRequest::default(), quick()].iter().enumerate()
+        {
+            with(&driver, &d, request, |t| fs::write(t.join(i.to_string()), "1").unwrap()).unwrap();
+            assert_eq!(mark.try_exists().unwrap(), request.volatile, "mount {i}");
+            assert_eq!(note.try_exists().unwrap(), request.volatile, "mount {i}");
+        }
+        let l = commit(&driver, &d, "l");
+        assert_eq!(tree_of(&driver, &l).len(), 5);
+        assert!(!world.root.join("layers/l/volatile").try_exists().unwrap());
+    });
+}
+
+#[test]
+fn drafts_of_an_earlier_boot_are_refused() {
+    world(|world| {
+        let driver = world.open();
+        let d = prepare(&driver, "d", Base::Scratch);
+        with(&driver, &d, &quick(), |_| ()).unwrap();
+        // As the note looks after the power has failed.
+        fs::write(on_disk(world, (&d).into()).with_file_name("volatile"), "earlier\n").unwrap();
+        for refused in [
+            driver.mount(&d, &MountRequest::default()).map(drop),
+            driver.mount(&d, &quick()).map(drop),
+            driver.commit(&d, &layer("l"), None),
+        ] {
+            let refused = refused.unwrap_err();
+            assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+            assert!(refused.to_string().contains("remove it"), "{refused}");
+        }
+        driver.remove((&d).into()).unwrap();
+    });
+}
+
+#[test]
+fn can_be_forbidden() {
+    world(|world| {
+        let driver = world.open_with(&[("overlay2.volatile", "off")]);
+        let d = prepare(&driver, "d", Base::Scratch);
+        with(&driver, &d, &quick(), |_| ()).unwrap();
+        assert!(
+            !on_disk(world, (&d).into()).with_file_name("work/work/incompat").try_exists().unwrap()
+        );
+    });
+}
+
+#[test]
+fn unpacking_leaves_no_mark() {
+    world(|world| {
+        let driver = world.open();
+        let base = make(&driver, "base", None, |t| fs::write(t.join("f"), "1").unwrap());
+        let d = prepare(&driver, "d", Base::Layer(&base));
+        apply(&driver, &d, &archive(&[("f", "22")])).unwrap();
+        assert_eq!(edit(&driver, &d, |t| fs::read(t.join("f")).unwrap()), b"22");
+    });
+}
