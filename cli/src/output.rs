@@ -83,7 +83,7 @@ pub fn print(text: &str) -> Result<(), Failure> {
 /// Prints `value` as indented JSON with a line end.
 ///
 /// # Errors
-/// As [`print`].
+/// As [`print()`].
 pub fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let mut text = serde_json::to_string_pretty(value)
         .map_err(|e| Failure::new(format!("can't write this as JSON: {e}")))?;

@@ -10,6 +10,8 @@ use sapwood_driver_overlay2::Overlay2Factory;
 fn trees_are_the_models() {
     let options = DriverOptions::default();
     let map_write = Some(sapwood_sys::mapped_write::write as _);
-    let stats = Bench::new(&Overlay2Factory, &options, map_write).check(100).unwrap_or_else(|e| panic!("{e}"));
+    let stats = Bench::new(&Overlay2Factory, &options, map_write)
+        .check(100)
+        .unwrap_or_else(|e| panic!("{e}"));
     print!("{stats}");
 }

@@ -1,7 +1,7 @@
 //! Images in the engine, on the model driver: every node can be looked at, and
 //! nothing needs a mount.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod damage;
 mod fixture;
