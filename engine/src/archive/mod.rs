@@ -1,4 +1,4 @@
-//! Image archives: a file, a stream or a folder is [recognised](source), and
+//! Image archives: a file, a stream or a folder is recognised, and
 //! each image in it found, with everything small read and checked against the
 //! digests that name it.
 //!

@@ -9,7 +9,7 @@
 //!   off leaves them. They are complete too (law 2 of the contract), and named
 //!   after content that was verified before the commit, so a later load takes
 //!   them as they are. `unfinished` says that there may be some; they are
-//!   removed by whoever next holds the [lock](lock) alone.
+//!   removed by whoever next holds the lock alone.
 //! * Images are [durable](Durability::Full) once the call that made them has
 //!   returned. Containers are durable in the sense that a power cut may undo
 //!   the last of them, in order, but never leaves half of one.
