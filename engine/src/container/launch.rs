@@ -16,6 +16,7 @@ use super::cgroup;
 use super::error::{Error, Result};
 use super::host::HostFacts;
 use super::monitor::{Ending, Job, pair, send};
+use super::recover::end_leftovers;
 use super::request::{ImageConfig, RunRequest};
 use super::rootfs::{EtcFiles, ResolvedUser, Tree};
 use super::spec::mounts::Supplied;
@@ -90,7 +91,9 @@ impl Launch<'_> {
             }
         };
         let ended = foreground.serve(&mut |process| state.note(process));
-        monitor.wait()?;
+        if !monitor.wait()? {
+            end_leftovers(id, Some(state))?;
+        }
         ended
     }
 
@@ -199,13 +202,14 @@ impl Monitor {
             .map_err(|e| Error::io("can't start the container's monitor", e))
     }
 
-    /// Waits for its end, which its closed socket has announced.
-    fn wait(mut self) -> Result<()> {
+    /// Waits for its end, which its closed socket has announced, and tells
+    /// whether it has cleaned up.
+    fn wait(mut self) -> Result<bool> {
         let status =
             self.0.wait().map_err(|e| Error::io("can't wait for the container's monitor", e))?;
         if !status.success() {
             tracing::warn!("the container's monitor ended with {status}");
         }
-        Ok(())
+        Ok(status.success())
     }
 }

@@ -11,7 +11,7 @@ use super::cgroup::{self, Layout};
 use super::error::{Error, Result};
 use super::monitor::ProcessId;
 use super::records::{self, End, Phase, Record};
-use super::state::Life;
+use super::state::{Life, StateDir};
 use crate::store::Durability;
 
 /// The exit status of a container that nobody saw end: as if by SIGKILL, which
@@ -52,14 +52,9 @@ impl Containers<'_> {
         let Some(record) = self.still_unfinished(record)? else {
             return Ok(());
         };
-        if let Some(running) =
-            dir.as_ref().map(super::state::StateDir::noted).transpose()?.flatten()
-        {
-            end_process(running.process)?;
-        }
-        end_group(&record.id)?;
+        end_leftovers(&record.id, dir.as_ref())?;
         self.note_end(record)?;
-        dir.map_or(Ok(()), super::state::StateDir::remove)
+        dir.map_or(Ok(()), StateDir::remove)
     }
 
     fn still_unfinished(&self, record: &Record) -> Result<Option<Record>> {
@@ -74,6 +69,15 @@ impl Containers<'_> {
         record.details.end = Some(End { status: KILLED, at: SystemTime::now() });
         self.engine.store().write(Durability::Later, |t| records::finish(t, &record))
     }
+}
+
+/// Ends whatever a container without a monitor still has: processes and control
+/// groups.
+pub(super) fn end_leftovers(id: &str, dir: Option<&StateDir>) -> Result<()> {
+    if let Some(running) = dir.map(StateDir::noted).transpose()?.flatten() {
+        end_process(running.process)?;
+    }
+    end_group(id)
 }
 
 /// Kills a container's first process, if it still is that one, and waits until

@@ -4,7 +4,7 @@ use super::Containers;
 use super::error::{Error, ErrorKind, Result};
 use super::records::{self, Record};
 use super::recover::end_process;
-use super::state::Life;
+use super::state::{Life, StateDir};
 
 impl Containers<'_> {
     /// Removes the container that `given` means: a name, an id, or the
@@ -29,7 +29,7 @@ impl Containers<'_> {
             Life::Absent => None,
         };
         self.delete(&record)?;
-        dir.map_or(Ok(()), super::state::StateDir::remove)?;
+        dir.map_or(Ok(()), StateDir::remove)?;
         Ok(record.id)
     }
 }

@@ -40,6 +40,9 @@ pub(super) struct Foreground<'a> {
     started: bool,
 }
 
+/// SIGKILL.
+const KILL: u8 = 9;
+
 /// How many descriptors are watched beside those of the pumps.
 const FIXED: usize = 3;
 
@@ -89,12 +92,21 @@ impl<'a> Foreground<'a> {
     }
 
     /// Serves the container until it has ended and all that it wrote has been
-    /// handed on.
+    /// handed on. A container whose monitor was killed was killed with it.
     ///
     /// # Errors
-    /// The container couldn't be started, with the exit status that says why;
-    /// its monitor died.
+    /// The container couldn't be started, with the exit status that says why.
     pub(super) fn serve(mut self, on_start: &mut OnStart<'_>) -> Result<Ending> {
+        match self.until_end(on_start) {
+            Err(e) if self.started => {
+                tracing::warn!("the container was killed: {e}");
+                Ok(Ending::Signal(KILL))
+            }
+            ended => ended,
+        }
+    }
+
+    fn until_end(&mut self, on_start: &mut OnStart<'_>) -> Result<Ending> {
         let ending = loop {
             match self.turn()? {
                 None => {}
@@ -149,7 +161,7 @@ impl<'a> Foreground<'a> {
         let ready = |n: usize| flags.get(n).is_some_and(|f| !f.is_empty());
         for (n, pump) in self.pumps.iter_mut().enumerate() {
             if ready(FIXED + n) {
-                pump.step()?;
+                pump.step();
             }
         }
         self.pumps.retain(|p| !p.is_done());

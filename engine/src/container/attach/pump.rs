@@ -7,8 +7,6 @@ use rustix::event::PollFlags;
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
-use crate::container::error::{Error, Result};
-
 /// How much is read at once.
 const BUFFER: usize = 64 << 10;
 
@@ -67,38 +65,45 @@ impl Pump {
 
     /// Does one step: a read if there is nothing to write, else a write. To be
     /// called when the descriptor of [`Pump::interest`] is ready.
-    pub(super) fn step(&mut self) -> Result<()> {
+    pub(super) fn step(&mut self) {
         if self.pending.is_empty() { self.fill() } else { self.empty() }
     }
 
-    fn fill(&mut self) -> Result<()> {
+    fn fill(&mut self) {
         let Some(from) = &self.from else {
-            return Ok(());
+            return;
         };
         match rustix::io::read(from, &mut self.buffer[..]) {
             // EIO: the last process has closed the terminal.
             Ok(0) | Err(Errno::IO) => self.close(),
             Ok(length) => self.pending = 0..length,
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Err(e) => return Err(Error::io("can't read a stream of the container", e)),
+            Err(e) => self.give_up("read", e),
         }
-        Ok(())
     }
 
-    fn empty(&mut self) -> Result<()> {
+    fn empty(&mut self) {
         let Some(to) = &self.to else {
-            return Ok(());
+            return;
         };
         let end = self.pending.end.min(self.pending.start + self.chunk);
         match rustix::io::write(to, self.buffer.get(self.pending.start..end).unwrap_or_default()) {
             Ok(length) => self.pending.start += length,
             Err(Errno::INTR | Errno::AGAIN) => {}
-            // Nobody reads any more. Closing our end tells the writer.
+            // Nobody reads any more.
             Err(Errno::PIPE | Errno::IO) => self.close(),
-            Err(e) => return Err(Error::io("can't write a stream of the container", e)),
+            Err(e) => self.give_up("write", e),
         }
-        Ok(())
     }
+
+    /// A full disk behind standard output, say, is the container's to deal
+    /// with, not a reason to kill it.
+    fn give_up(&mut self, doing: &str, why: Errno) {
+        tracing::warn!("can't {doing} a stream of the container: {why}");
+        self.close();
+    }
+
+    /// Closing our end tells whoever writes at the other.
 
     fn close(&mut self) {
         (self.from, self.to) = (None, None);
@@ -130,7 +135,7 @@ mod tests {
         let text = vec![b'x'; 3 * CAREFUL + 1];
         File::from(writer).write_all(&text).unwrap();
         while !pump.is_done() {
-            pump.step().unwrap();
+            pump.step();
         }
         let mut got = Vec::new();
         File::from(reader).read_to_end(&mut got).unwrap();
@@ -145,9 +150,9 @@ mod tests {
         drop(reader);
         let mut writer = File::from(writer);
         writer.write_all(b"x").unwrap();
-        pump.step().unwrap();
+        pump.step();
         assert_eq!(pump.interest().unwrap().1, PollFlags::OUT);
-        pump.step().unwrap();
+        pump.step();
         assert!(pump.is_done() && pump.interest().is_none());
         assert!(writer.write_all(b"x").is_err());
     }
