@@ -16,13 +16,19 @@
 //! To know the names of a file before its first is told, both trees are walked
 //! once more beforehand; only files with several names are remembered.
 //!
+//! For an archive ([`Op::Diff`]), a file that was given another name counts as
+//! modified as a whole. It would be enough to say that the new name is a link to
+//! the old one; but many programs unpack a layer by itself, where the old name
+//! isn't there, and then refuse it (image-spec, layer.md, "Hardlinks").
+//!
 //! # A tick of the clock
 //!
 //! A file can be written to without any number in its inode changing, if that
 //! happens within the tick of the clock in which it was made: some
 //! milliseconds. So files that are alike are read and compared, unless it is
 //! known when the newer tree was copied from the older (a *baseline*): what
-//! hasn't changed its ctime since is untouched. A ctime can't be set by anybody,
+//! hasn't changed its ctime since is untouched, and if no directory above can
+//! have been moved since, it is also the copy of what stands at its path. A ctime can't be set by anybody,
 //! but a clock that is set back makes later changes look earlier; then a file
 //! that is still alike in size, time, owner and mode, and differs in content
 //! alone, isn't noticed. Without a baseline, nothing is assumed.
@@ -65,6 +71,9 @@ pub struct Trees<'a> {
 pub struct Found<'a> {
     /// Relative to the root; the root itself is `.`.
     pub path: &'a Path,
+    /// The newer tree's directory in which the name stands or stood; for the
+    /// root, the root itself.
+    pub dir: BorrowedFd<'a>,
     /// How it differs.
     pub kind: ChangeKind,
     /// What is there now; `None` if it is deleted.
@@ -127,7 +136,7 @@ fn tell(
         let Some((kind, link)) = verdict(op, trees, &mut judge, pair)? else {
             return Ok(ControlFlow::Continue(()));
         };
-        sink(Found { path: pair.path, kind, now: pair.new, link: link.as_deref() })
+        sink(Found { path: pair.path, dir: pair.dir, kind, now: pair.new, link: link.as_deref() })
     })
 }
 
@@ -161,10 +170,11 @@ fn verdict(
     if let Some(link) = judge.link_of(pair.path, new)? {
         return Ok(link.changed(kind).then_some((kind, link.to)));
     }
+    // What was moved here as part of a directory is untouched itself, but isn't
+    // the copy of what stood here.
+    let baseline = trees.baseline.filter(|copied| pair.placed < *copied);
     match &pair.old {
-        Some(old) if same(op, old, new, &Look { path: pair.path, baseline: trees.baseline })? => {
-            Ok(None)
-        }
+        Some(old) if same(op, old, new, &Look { path: pair.path, baseline })? => Ok(None),
         _ => Ok(Some((kind, None))),
     }
 }

@@ -138,6 +138,9 @@ impl Judge<'_> {
     fn modified(&self, id: FileId, names: &[Name]) -> Result<bool> {
         let Some(first) = names.iter().find(|n| n.common) else { return Ok(true) };
         let Some(before) = first.other else { return Ok(true) };
+        if self.op == Op::Diff && names.iter().any(|n| !n.common) {
+            return Ok(true);
+        }
         if self.links.new.common(id) != self.links.old.common(before) {
             return Ok(true);
         }
@@ -156,7 +159,8 @@ impl Judge<'_> {
             other => other.doing(self.op, "open the directory", dir)?,
         };
         let new = located(self.op, &new_dir, name, path)?;
-        let look = Look { path, baseline: self.trees.baseline };
+        // How long it has been at this path isn't known here.
+        let look = Look { path, baseline: None };
         match (old, new) {
             (Some(old), Some(new)) => Ok(!same(self.op, &old, &new, &look)?),
             _ => Ok(true),

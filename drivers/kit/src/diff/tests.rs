@@ -115,6 +115,64 @@ fn a_baseline_spares_what_has_not_been_touched_since() {
     assert_eq!(two.find(None), ["C f"]);
 }
 
+/// Files that are untouched, alike in all that stat(2) tells, and at each
+/// other's place because their directories were moved.
+#[test]
+fn directories_that_changed_places_are_found_with_a_baseline_too() {
+    let two = two(
+        |root| {
+            for (dir, content) in [("v1", "one"), ("v2", "two")] {
+                fs::create_dir_all(root.join("top").join(dir)).unwrap();
+                let path = format!("top/{dir}/f");
+                fs::write(root.join(&path), content).unwrap();
+            }
+            let at = File::open(root.join("top")).unwrap();
+            for name in ["v1/f", "v2/f", "v1", "v2"] {
+                set_times_at(&at, OsStr::new(name), Time::default(), Time::default()).unwrap();
+            }
+        },
+        |_| {},
+    );
+    // The copy is over for certain.
+    let tick = |root: &Path| Meta::of(File::open(root).unwrap()).unwrap().ctime;
+    let probe = tempfile::tempdir().unwrap();
+    let mut baseline = tick(probe.path());
+    while baseline <= tick(&two.new.path().join("top/v2")) || baseline <= two.baseline {
+        fs::write(probe.path().join("x"), "").unwrap();
+        fs::remove_file(probe.path().join("x")).unwrap();
+        baseline = tick(probe.path());
+    }
+    assert_eq!(two.find(Some(baseline)), Vec::<String>::new());
+    unnoticed(two.new.path(), "top/v1", |v1| {
+        let (v2, aside) = (v1.with_file_name("v2"), v1.with_file_name("aside"));
+        fs::rename(v1, &aside).unwrap();
+        fs::rename(&v2, v1).unwrap();
+        fs::rename(&aside, v2).unwrap();
+    });
+    assert_eq!(two.find(Some(baseline)), ["C top/v1/f", "C top/v2/f"]);
+    assert_eq!(two.find(None), ["C top/v1/f", "C top/v2/f"]);
+}
+
+#[test]
+fn an_archive_links_to_nothing_outside_of_it() {
+    let two =
+        two(|root| write(root, "m"), |root| fs::hard_link(root.join("m"), root.join("z")).unwrap());
+    let (old, new) = (File::open(two.old.path()).unwrap(), File::open(two.new.path()).unwrap());
+    let trees = Trees { old: Some(old.as_fd()), new: new.as_fd(), baseline: None };
+    let mut found = Vec::new();
+    find(Op::Diff, &trees, &mut |f| {
+        found.push((f.path.to_owned(), f.kind, f.link.map(Path::to_owned)));
+        Ok(ControlFlow::Continue(()))
+    })
+    .unwrap();
+    let expected = [
+        (".", ChangeKind::Modified, None),
+        ("m", ChangeKind::Modified, None),
+        ("z", ChangeKind::Added, Some("m".into())),
+    ];
+    assert_eq!(found, expected.map(|(path, kind, link)| (path.into(), kind, link)));
+}
+
 #[test]
 fn each_attribute_counts() {
     type Edit = (&'static str, fn(&Path));

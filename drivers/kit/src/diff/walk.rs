@@ -11,7 +11,7 @@ use graphdriver_api::{Op, Result};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::at::{self, Context, Descent, Meta, Names};
+use crate::at::{self, Context, Descent, Meta, Names, Time};
 
 /// A file where the walk found it.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,12 @@ pub struct Located<'a> {
 pub struct Pair<'a> {
     /// Relative to the root; the root itself is `.`.
     pub path: &'a Path,
+    /// The newer tree's directory in which the name stands or stood; for the
+    /// root, the root itself.
+    pub dir: BorrowedFd<'a>,
+    /// When that directory may have been put at its path: it has been there
+    /// since at the latest.
+    pub placed: Time,
     /// In the older tree.
     pub old: Option<Located<'a>>,
     /// In the newer tree.
@@ -75,7 +81,28 @@ struct Level {
     new: Names,
     next_old: usize,
     next_new: usize,
+    /// As [`Pair::placed`], of what is in the directory.
+    placed: Time,
+    /// When the directory last changed in the newer tree.
+    ctime: Time,
 }
+
+impl Level {
+    /// An empty one of a directory `name` in this one that changed last at
+    /// `ctime`. Whoever moves a directory changes it and the one that it is
+    /// moved to: if either is older than something, so is the directory's place.
+    fn below(&self, ctime: Time) -> Self {
+        Self { placed: self.placed.max(self.ctime.min(ctime)), ctime, ..Self::default() }
+    }
+
+    /// The same with names to visit.
+    fn with_names(&self, old: Names, new: Names) -> Self {
+        Self { old, new, next_old: 0, next_new: 0, placed: self.placed, ctime: self.ctime }
+    }
+}
+
+/// The beginning of time.
+const NEVER: Time = Time { sec: i64::MIN, nsec: 0 };
 
 /// Visits every name of either tree in path order, a directory before what is
 /// in it. Beneath a directory that is deleted, or no directory any more,
@@ -133,14 +160,23 @@ impl<'t> Walk<'t> {
             let meta = Meta::at(dir, root).doing(op, "look at the root", ".")?;
             Ok(Located { dir, name: root, meta })
         };
-        let pair =
-            Pair { path: Path::new("."), old: old.map(look).transpose()?, new: Some(look(new)?) };
+        let now = look(new)?;
+        let pair = Pair {
+            path: Path::new("."),
+            dir: new,
+            placed: NEVER,
+            old: old.map(look).transpose()?,
+            new: Some(now),
+        };
         if visit(&pair)?.is_break() {
             return Ok(None);
         }
         let mut walk = Self {
             op,
-            new: Descent::new(open_root(op, new)?, Level::default()),
+            new: Descent::new(
+                open_root(op, new)?,
+                Level { placed: NEVER, ctime: now.meta.ctime, ..Level::default() },
+            ),
             old: old.map(|fd| Ok(Descent::new(open_root(op, fd)?, ()))).transpose()?,
             touched: touched
                 .map(|t| Ok((Descent::new(open_root(op, t.root)?, ()), t)))
@@ -165,14 +201,17 @@ impl<'t> Walk<'t> {
         let located = |dir, meta: Option<Meta>| meta.map(|meta| Located { dir, name: &name, meta });
         let pair = Pair {
             path: &path,
+            dir: self.new.dir(),
+            placed: self.new.data().placed,
             old: self.beside().and_then(|o| located(o.dir(), old)),
             new: located(self.new.dir(), new),
         };
         if visit(&pair)?.is_break() {
             return Ok(ControlFlow::Break(()));
         }
-        if new.is_some_and(|m| m.is_dir()) {
-            self.enter(name, old.is_some_and(|m| m.is_dir()))?;
+        if let Some(new) = new.filter(Meta::is_dir) {
+            let level = self.new.data().below(new.ctime);
+            self.enter(name, old.is_some_and(|m| m.is_dir()), level)?;
         }
         Ok(ControlFlow::Continue(true))
     }
@@ -200,7 +239,7 @@ impl<'t> Walk<'t> {
         Ok(merges.then_some(dir))
     }
 
-    fn enter(&mut self, name: OsString, both: bool) -> Result<()> {
+    fn enter(&mut self, name: OsString, both: bool, level: Level) -> Result<()> {
         let changes = self.changes_in(&name)?;
         let Some(dir) = self.open(self.new.dir(), &name)? else { return Ok(()) };
         let old = match self.beside().filter(|_| both) {
@@ -217,7 +256,7 @@ impl<'t> Walk<'t> {
             let entered = descent.push(name.clone(), dir, ());
             entered.doing(self.op, "enter the directory", &path)?;
         }
-        let entered = self.new.push(name, dir, Level::default());
+        let entered = self.new.push(name, dir, level);
         entered.doing(self.op, "enter the directory", &path)?;
         self.read_level(both)
     }
@@ -236,7 +275,7 @@ impl<'t> Walk<'t> {
         let path = self.new.path();
         if let Some(changes) = self.changes() {
             let names = read(changes.dir(), &path)?;
-            *self.new.data_mut() = Level { new: names, ..Level::default() };
+            *self.new.data_mut() = self.new.data().with_names(Names::default(), names);
             return Ok(());
         }
         let new = read(self.new.dir(), &path)?;
@@ -244,7 +283,7 @@ impl<'t> Walk<'t> {
             Some(old) => read(old.dir(), &path)?,
             None => Names::default(),
         };
-        *self.new.data_mut() = Level { old, new, next_old: 0, next_new: 0 };
+        *self.new.data_mut() = self.new.data().with_names(old, new);
         Ok(())
     }
 
