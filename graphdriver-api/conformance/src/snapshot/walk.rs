@@ -7,11 +7,14 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{self, AtFlags, Dir, FileType, Mode, OFlags, SeekFrom, Stat};
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, SeekFrom, Stat};
 use rustix::io::Errno;
 
 /// How much of a file is read at once.
 const CHUNK: usize = 256 * 1024;
+
+/// Up to this size, a file's holes are read as zeros.
+const SMALL: u64 = 8 * 1024;
 
 /// What is known of a path, whatever its type.
 pub(crate) struct Meta {
@@ -49,15 +52,16 @@ pub(crate) trait Visit {
 pub(crate) fn walk(root: BorrowedFd<'_>, visitor: &mut dyn Visit) -> io::Result<()> {
     let path = PathBuf::from(".");
     let top = open(root, c".", OFlags::DIRECTORY).map_err(|e| at(&path, "open", e))?;
-    let mut stack = vec![enter(top, path, visitor)?];
+    let stat = fs::fstat(&top).map_err(|e| at(&path, "stat", e))?;
+    let mut stack = vec![enter((top, stat), path, visitor)?];
     while let Some(level) = stack.last_mut() {
         let Some(name) = level.rest.next() else {
             stack.pop();
             continue;
         };
         let path = join(&level.path, &name);
-        if let Some(dir) = visit(level.dir.as_fd(), &name, &path, visitor)? {
-            stack.push(enter(dir, path, visitor)?);
+        if let Some((dir, stat)) = visit(level.dir.as_fd(), &name, &path, visitor)? {
+            stack.push(enter((dir, stat), path, visitor)?);
         }
     }
     Ok(())
@@ -71,8 +75,11 @@ struct Level {
 }
 
 /// Visits an open directory and lists it.
-fn enter(dir: OwnedFd, path: PathBuf, visitor: &mut dyn Visit) -> io::Result<Level> {
-    let stat = fs::fstat(&dir).map_err(|e| at(&path, "stat", e))?;
+fn enter(
+    (dir, stat): (OwnedFd, Stat),
+    path: PathBuf,
+    visitor: &mut dyn Visit,
+) -> io::Result<Level> {
     let xattrs = xattrs(Xattrs::Open(dir.as_fd())).map_err(|e| at(&path, "attributes", e))?;
     visitor
         .visit(&path, Meta { stat, xattrs }, Found::Directory)
@@ -87,11 +94,12 @@ fn visit(
     name: &CStr,
     path: &Path,
     visitor: &mut dyn Visit,
-) -> io::Result<Option<OwnedFd>> {
+) -> io::Result<Option<(OwnedFd, Stat)>> {
     let stat = fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).map_err(|e| at(path, "stat", e))?;
     let done = match FileType::from_raw_mode(stat.st_mode) {
         FileType::Directory => {
-            return open(dir, name, OFlags::DIRECTORY).map(Some).map_err(|e| at(path, "open", e));
+            let opened = open(dir, name, OFlags::DIRECTORY).map_err(|e| at(path, "open", e));
+            return opened.map(|dir| Some((dir, stat)));
         }
         FileType::RegularFile => file(dir, name, stat, path, visitor),
         other => special(dir, name, (other, stat), path, visitor),
@@ -143,7 +151,9 @@ fn open(dir: BorrowedFd<'_>, name: &CStr, flags: OFlags) -> Result<OwnedFd, Errn
 
 fn names(dir: &OwnedFd) -> Result<Vec<CString>, Errno> {
     let mut names = Vec::new();
-    for item in Dir::read_from(dir)? {
+    let mut buffer = Vec::with_capacity(16 * 1024);
+    let mut items = RawDir::new(dir, buffer.spare_capacity_mut());
+    while let Some(item) = items.next() {
         let item = item?;
         if item.file_name() != c"." && item.file_name() != c".." {
             names.push(item.file_name().to_owned());
@@ -184,6 +194,10 @@ pub(crate) fn runs(
 fn next_data(file: BorrowedFd<'_>, offset: u64, len: u64) -> Result<Option<(u64, u64)>, Errno> {
     if offset >= len {
         return Ok(None);
+    }
+    // Not worth asking.
+    if len <= SMALL {
+        return Ok(Some((offset, len)));
     }
     let from = match fs::seek(file, SeekFrom::Data(offset)) {
         Ok(from) => from,
