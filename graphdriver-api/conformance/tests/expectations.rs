@@ -31,7 +31,7 @@ fn panics(_: &Context<'_>) -> Verdict {
 }
 
 const fn case(name: &'static str, kind: Kind, run: fn(&Context<'_>) -> Verdict) -> Case {
-    Case { name, kind, rule: Rule::System("rename(2)"), needs: &[], run }
+    Case { name, kind, rule: Rule::System("rename(2)"), needs: &[], alone: false, run }
 }
 
 const CASES: &[Case] = &[

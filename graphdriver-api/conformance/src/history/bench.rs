@@ -231,7 +231,7 @@ fn runner(seed: u64) -> TestRunner {
     let config = Config {
         failure_persistence: None,
         max_shrink_iters: 3_000,
-        max_shrink_time: 10_000,
+        max_shrink_time: 60_000,
         ..Config::default()
     };
     TestRunner::new_with_rng(config, rng)

@@ -21,6 +21,10 @@ pub struct Case {
     pub rule: Rule,
     /// What must be there for it to have a meaning.
     pub needs: &'static [Need],
+    /// Whether no other case may run beside it in the same process. For cases
+    /// that make mount namespaces: a new one has a copy of every mount, so
+    /// that other cases' mounts would live longer than they should.
+    pub alone: bool,
     /// The check.
     pub run: fn(&Context<'_>) -> Verdict,
 }
@@ -97,10 +101,12 @@ pub enum Need {
 }
 
 /// The table at the top of a theme's file: kind, function, the sentence that
-/// it checks, and what it needs. The case is named after theme and function.
+/// it checks, what it needs, and `alone true` if it must be. The case is named after
+/// theme and function.
 macro_rules! cases {
     ($theme:ident: $(
-        $kind:ident $name:ident, $source:ident($text:literal) $(, needs [$($need:ident),+])?;
+        $kind:ident $name:ident, $source:ident($text:literal)
+            $(, needs [$($need:ident),+])? $(, alone $alone:literal)?;
     )+) => {
         pub(super) const CASES: &[$crate::suite::case::Case] = &[$(
             $crate::suite::case::Case {
@@ -108,6 +114,7 @@ macro_rules! cases {
                 kind: $crate::suite::case::Kind::$kind,
                 rule: $crate::suite::case::Rule::$source($text),
                 needs: &[$($($crate::suite::case::Need::$need),+)?],
+                alone: false $(|| $alone)?,
                 run: $name,
             }
         ),+];

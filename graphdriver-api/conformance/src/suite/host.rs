@@ -4,14 +4,17 @@
 use std::env;
 use std::fmt;
 use std::fs;
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::thread::{self, JoinHandle};
 
 use nix::sched::{CloneFlags, unshare};
 use rustix::mount::{
     MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount,
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::stop::{Verdict, When};
 
@@ -84,6 +87,22 @@ impl Drop for Host {
             drop(unmount(self.home.path(), UnmountFlags::DETACH).map_err(std::io::Error::from));
         }
     }
+}
+
+/// Runs `what` in a mount namespace of its own, which is gone when this
+/// returns: the thread goes back before it ends, because a namespace outlives
+/// its last thread by a moment, with copies of all mounts in it.
+pub(super) fn in_own_namespace<T: Send + 'static>(
+    what: impl FnOnce() -> Verdict<T> + Send + 'static,
+) -> JoinHandle<Verdict<T>> {
+    thread::spawn(move || {
+        let home = fs::File::open("/proc/thread-self/ns/mnt").when("open the mount namespace")?;
+        unshare(CloneFlags::CLONE_NEWNS).map_err(std::io::Error::from).when("unshare")?;
+        let result = what();
+        move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Mount))
+            .when("go back to the mount namespace")?;
+        result
+    })
 }
 
 /// The mount points at or below a directory, innermost first.

@@ -5,7 +5,7 @@ use std::any::Any;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{OnceLock, RwLock};
 use std::time::{Duration, Instant};
 
 use graphdriver_api::{Base, ErrorKind, MountRequest, Traits};
@@ -38,6 +38,8 @@ pub struct Runner {
     host: Host,
     cases: Vec<(Case, OnceLock<Done>)>,
     powers: OnceLock<Result<Powers, String>>,
+    /// Taken for writing by cases that must be alone.
+    company: RwLock<()>,
 }
 
 /// An outcome with the time that it took.
@@ -63,7 +65,7 @@ impl Runner {
     #[must_use]
     pub fn new(subject: Subject, host: Host, cases: &[Case]) -> Self {
         let cases = cases.iter().map(|case| (*case, OnceLock::new())).collect();
-        Self { subject, host, cases, powers: OnceLock::new() }
+        Self { subject, host, cases, powers: OnceLock::new(), company: RwLock::new(()) }
     }
 
     /// What is being tested.
@@ -98,12 +100,15 @@ impl Runner {
     }
 
     fn run(&self, case: &Case) -> Done {
+        let alone = case.alone.then(|| self.company.write());
+        let beside = (!case.alone).then(|| self.company.read());
         let began = Instant::now();
         let outcome = match self.unmet(case) {
             Ok(None) => self.attempt(case),
             Ok(Some(need)) => Outcome::NotApplicable(need),
             Err(message) => Outcome::Failed(message),
         };
+        drop((alone, beside));
         Done { outcome, took: began.elapsed() }
     }
 

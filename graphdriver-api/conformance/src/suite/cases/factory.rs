@@ -21,7 +21,7 @@ cases! { factory:
         Contract("`InvalidArgument` (an unknown option or value: lists what there is)");
     Law options_explain_themselves,
         Contract("An option that a driver understands, for help texts and for errors that list what there is.");
-    Law names_are_constant, Contract("The name by which users choose it (`overlay2`). Constant.");
+    Law names_are_constant, Contract("The name by which users choose it");
     Law opening_makes_the_root, Contract("which is made if it isn't there");
     Law a_foreign_root_is_corrupt, Contract("`Corrupt` (not this driver's root, or of a newer format)");
     Law has_data_knows, Contract("Whether there are nodes in `root`, without opening it: nothing is made, mended or mounted.");

@@ -5,14 +5,13 @@ use std::sync::mpsc::channel;
 use std::thread;
 
 use graphdriver_api::{Base, ErrorKind, MountGuard, MountRequest};
-use nix::sched::{CloneFlags, unshare};
 use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
 use crate::suite::case::cases;
 use crate::suite::context::Context;
 use crate::suite::files::Files;
-use crate::suite::host::mounts_below;
+use crate::suite::host::{in_own_namespace, mounts_below};
 use crate::suite::stop::{Stop, Verdict, When, ensure, errno, gone, refused, same};
 use crate::suite::store::{files, same_tree};
 
@@ -33,7 +32,7 @@ cases! { mounts:
     Law between_threads,
         Contract("Every method may be called from any number of threads and processes at once.");
     Law in_the_callers_namespace,
-        Contract("Mounts the draft in the mount namespace of the calling thread.");
+        Contract("Mounts the draft in the mount namespace of the calling thread."), alone true;
     Law volatile_is_advice, Contract("Advice: a driver that can't is durable instead.");
     Law again_and_again, Contract("Unmounts and frees the draft.");
     Behaviour devices_work,
@@ -203,10 +202,9 @@ fn in_the_callers_namespace(cx: &Context<'_>) -> Verdict {
     let dir = cx.dir().to_owned();
     let (mounted, seen) = channel();
     let (leave, told) = channel::<()>();
-    let apart = thread::spawn({
+    let apart = in_own_namespace({
         let (store, d) = (store.clone(), d.clone());
-        move || -> Verdict {
-            unshare(CloneFlags::CLONE_NEWNS).map_err(std::io::Error::from)?;
+        move || {
             let mut guard = store.mount(&d, &writable())?;
             let point = path(&guard)?;
             let table = std::fs::read_to_string("/proc/thread-self/mountinfo")?;
