@@ -104,7 +104,6 @@ impl Pump {
     }
 
     /// Closing our end tells whoever writes at the other.
-
     fn close(&mut self) {
         (self.from, self.to) = (None, None);
     }
