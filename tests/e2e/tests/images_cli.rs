@@ -1,7 +1,8 @@
 //! `load`, `import`, `images`, `inspect`, `history`, `tag` and `rmi`, from
 //! outside, on each driver that needs no more than this machine.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::string_slice, reason = "a test fails by panicking")]
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

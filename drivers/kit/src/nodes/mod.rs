@@ -32,7 +32,7 @@
 //!    parent) deletes it. Whether a layer has children costs one readdir,
 //!    however many nodes there are.
 //! 4. Directories of nodes change only under the root lock.
-//! 5. A draft is changed only by the holder of its lock ([`lock`]), a mount's
+//! 5. A draft is changed only by the holder of its lock (`lock`), a mount's
 //!    holder included; a ticket, or a mount that stands without a holder,
 //!    excludes like a lock.
 //!
