@@ -71,8 +71,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Completion(args) => shell::completion(&args)?,
         Command::Man(args) => shell::man(&args)?,
         Command::Image(command) => {
-            let (engine, _) = open(&cli.global)?;
-            image::run(&engine, &command)?;
+            let (engine, settings) = open(&cli.global)?;
+            image::run(&engine, &settings.runroot, &command)?;
         }
         Command::Info(args) => info::info(&Settings::load(&cli.global)?, &args)?,
         Command::Storage(command) => storage::run(&Settings::load(&cli.global)?, &command)?,

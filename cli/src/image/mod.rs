@@ -42,7 +42,7 @@ pub enum ImageCommand {
 ///
 /// # Errors
 /// The one line that a person should see.
-pub fn run(engine: &Engine, command: &ImageCommand) -> Result<(), Failure> {
+pub fn run(engine: &Engine, run_root: &Path, command: &ImageCommand) -> Result<(), Failure> {
     match command {
         ImageCommand::Load(args) => load::load(engine, args),
         ImageCommand::Import(args) => import::import(engine, args),
@@ -50,7 +50,7 @@ pub fn run(engine: &Engine, command: &ImageCommand) -> Result<(), Failure> {
         ImageCommand::Inspect(args) => inspect::inspect(engine, args),
         ImageCommand::History(args) => history::history(engine, args),
         ImageCommand::Tag(args) => tag::tag(engine, args),
-        ImageCommand::Rmi(args) => remove::rmi(engine, args),
+        ImageCommand::Rmi(args) => remove::rmi(engine, run_root, args),
     }
 }
 

@@ -1,7 +1,10 @@
 //! `rmi`.
 
+use std::path::Path;
+
 use clap::Args;
 use sapwood_engine::Engine;
+use sapwood_engine::container::Containers;
 use sapwood_engine::image::Removed;
 
 use crate::failure::Failure;
@@ -25,7 +28,12 @@ pub struct RmiArgs {
 
 /// Removes each, and tells what went; one that can't be removed doesn't keep
 /// the others.
-pub fn rmi(engine: &Engine, args: &RmiArgs) -> Result<(), Failure> {
+pub fn rmi(engine: &Engine, run_root: &Path, args: &RmiArgs) -> Result<(), Failure> {
+    // A container that died with its engine is still recorded as running, and
+    // would keep its image.
+    Containers::open(engine, run_root)
+        .and_then(|containers| containers.recover())
+        .map_err(|e| Failure::new(e.to_string()))?;
     let mut failures = Vec::new();
     for given in &args.images {
         match engine.remove_image(given, args.force) {

@@ -7,6 +7,8 @@
 -- load skip it.
 CREATE TABLE layer (
     chain_id TEXT PRIMARY KEY NOT NULL,
+    -- Empty for a layer that no image has: one between an image and its
+    -- containers.
     diff_id  TEXT NOT NULL,
     parent   TEXT REFERENCES layer (chain_id),
     -- Bytes of file content in its archive: what `history` and `images` count.

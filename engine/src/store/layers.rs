@@ -67,9 +67,13 @@ pub(crate) fn all(connection: &Connection) -> Result<HashSet<String>> {
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// No image, no container and no layer stands on it. A layer without a diff ID
+/// lies between an image and its containers, and stays for the next of them as
+/// long as there is an image to run.
 const UNUSED: &str = "NOT EXISTS (SELECT 1 FROM image WHERE top = layer.chain_id)
     AND NOT EXISTS (SELECT 1 FROM container WHERE base = layer.chain_id)
-    AND NOT EXISTS (SELECT 1 FROM layer child WHERE child.parent = layer.chain_id)";
+    AND NOT EXISTS (SELECT 1 FROM layer child WHERE child.parent = layer.chain_id)
+    AND (diff_id <> '' OR NOT EXISTS (SELECT 1 FROM image WHERE top IS layer.parent))";
 
 /// Whether a layer is recorded that nothing needs.
 pub(crate) fn any_unused(connection: &Connection) -> Result<bool> {
@@ -115,4 +119,77 @@ pub(crate) fn end_all_work(change: &Transaction<'_>) -> Result<()> {
 /// Whether some work, running or dead, may have left something.
 pub(crate) fn any_work(connection: &Connection) -> Result<bool> {
     Ok(connection.query_row("SELECT EXISTS (SELECT 1 FROM unfinished)", (), |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use crate::store::{Durability, Root, Store, images};
+
+    fn row(chain_id: &str, diff_id: &str, parent: Option<&str>) -> LayerRow {
+        LayerRow {
+            chain_id: chain_id.to_owned(),
+            diff_id: diff_id.to_owned(),
+            parent: parent.map(str::to_owned),
+            size: 1,
+        }
+    }
+
+    /// Two images on one layer, one of which has an init layer above it.
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&Root::open(dir.path()).unwrap(), "vfs").unwrap();
+        store
+            .write(Durability::Later, |t| {
+                insert(t, &row("base", "sha256:0", None))?;
+                insert(t, &row("a", "sha256:1", Some("base")))?;
+                insert(t, &row("b", "sha256:2", Some("base")))?;
+                insert(t, &row("init-a", "", Some("a")))?;
+                images::insert(t, "A", b"", Some("a"), 0)?;
+                images::insert(t, "B", b"", Some("b"), 0)
+            })
+            .unwrap();
+        (dir, store)
+    }
+
+    fn forget(store: &Store, image: &str) -> Vec<String> {
+        store
+            .write(Durability::Later, |t| {
+                assert!(!any_unused(t)?);
+                images::remove(t, image)?;
+                forget_unused(t)
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn layers_go_with_the_last_that_needs_them_the_upper_first() {
+        let (_dir, store) = store();
+        assert_eq!(forget(&store, "B"), ["b"]);
+        assert_eq!(forget(&store, "A"), ["init-a", "a", "base"]);
+    }
+
+    #[test]
+    fn a_chain_is_told_from_its_top() {
+        let (_dir, store) = store();
+        let chain: Vec<_> = store.read(|c| chain(c, "init-a")).unwrap();
+        let chain: Vec<_> = chain.iter().map(|l| l.chain_id.as_str()).collect();
+        assert_eq!(chain, ["init-a", "a", "base"]);
+    }
+
+    #[test]
+    fn a_row_that_is_there_keeps_the_larger_size() {
+        let (_dir, store) = store();
+        let again = |size| {
+            let layer = LayerRow { size, ..row("a", "sha256:1", Some("base")) };
+            store
+                .write(Durability::Later, |t| {
+                    insert(t, &layer)?;
+                    Ok::<_, Error>(super::size(t, "a")?.unwrap_or(0))
+                })
+                .unwrap()
+        };
+        assert_eq!((again(7), again(0)), (7, 7));
+    }
 }

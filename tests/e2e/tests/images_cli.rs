@@ -128,6 +128,57 @@ fn deep(driver: &str) {
     assert_eq!(sapwood.ok(["storage", "changes", &top]), "C /layers/9\n");
 }
 
+/// What containers stand on stays, and goes with the last of them; the layer
+/// between an image and its containers stays for the next container.
+fn containers(driver: &str) {
+    let sapwood = Sapwood::on(driver);
+    let image = sapwood_e2e::images::busybox("box:1").unwrap();
+    let path = write(&sapwood, &image, Format::OciTar, Compression::None);
+    sapwood.ok(["load", "-i", text(&path)]);
+    sapwood.ok(["run", "--network", "none", "--name", "one", "box:1", "true"]);
+    let (_, said) = sapwood.fails(["rmi", "box:1"]);
+    assert!(said.contains("remove the container first"), "{said}");
+    assert!(sapwood.ok(["rmi", "-f", "box:1"]).starts_with("Untagged: box:1\n"));
+    assert!(nodes(&sapwood).len() > 1, "the container and what it stands on");
+    sapwood.ok(["rm", "one"]);
+    assert!(nodes(&sapwood).is_empty());
+
+    sapwood.ok(["load", "-i", text(&path)]);
+    sapwood.ok(["run", "--network", "none", "--rm", "box:1", "true"]);
+    let before = nodes(&sapwood);
+    assert_eq!(before.len(), 2);
+    sapwood.ok(["load", "-i", text(&path)]);
+    assert_eq!(nodes(&sapwood), before);
+    sapwood.ok(["rmi", "box:1"]);
+    assert!(nodes(&sapwood).is_empty());
+}
+
+/// A load that is killed has recorded no image; what it has unpacked is gone
+/// after the next command that changes images.
+fn killed(driver: &str) {
+    let sapwood = Sapwood::on(driver);
+    let mut many = Image::new("many:1");
+    for n in 0..200 {
+        many = many.layer(move |layer| layer.add(&Entry::file("same", format!("{n}"))));
+    }
+    let path = write(&sapwood, &many, Format::OciTar, Compression::None);
+    for _ in 0..10 {
+        let mut load = sapwood.command().args(["load", "-i", text(&path)]).spawn().unwrap();
+        while nodes(&sapwood).len() < 2 && load.try_wait().unwrap().is_none() {}
+        load.kill().unwrap();
+        if !load.wait().unwrap().success() {
+            assert_eq!(sapwood.json(["images", "--format", "json"]), Value::Array(vec![]));
+            assert!(!nodes(&sapwood).is_empty());
+            let path = write(&sapwood, &image("next:1"), Format::OciTar, Compression::None);
+            sapwood.ok(["load", "-i", text(&path)]);
+            assert_eq!(nodes(&sapwood).len(), 2);
+            return;
+        }
+        sapwood.ok(["rmi", "many:1"]);
+    }
+    panic!("every load ended before it could be killed");
+}
+
 fn bad_input(driver: &str) {
     let sapwood = Sapwood::on(driver);
     let path = write(&sapwood, &image("good:1"), Format::OciTar, Compression::None);
@@ -197,4 +248,4 @@ macro_rules! on_each_driver {
     };
 }
 
-on_each_driver! { every_format a_life deep bad_input imports }
+on_each_driver! { every_format a_life containers deep killed bad_input imports }
