@@ -63,7 +63,7 @@ fn changes_diffs_and_mounts(driver: &str) {
     for entry in tar::Archive::new(std::fs::File::open(&diff).unwrap()).entries().unwrap() {
         names.push(entry.unwrap().path().unwrap().display().to_string());
     }
-    assert_eq!(names, ["etc/", "etc/added", "etc/changed", "etc/.wh.deleted"]);
+    assert_eq!(names, ["./", "etc/", "etc/added", "etc/changed", "etc/.wh.deleted"]);
 
     let path = PathBuf::from(sapwood.ok(["storage", "mount", &top]).trim_end());
     let listed = std::fs::read_dir(path.join("etc")).unwrap();

@@ -7,11 +7,13 @@
 
 mod content;
 mod header;
+mod parents;
 mod records;
 mod sparse;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -19,12 +21,13 @@ use graphdriver_api::{ChangeKind, DiffSummary, Error, ErrorKind, Op, Result};
 use rustix::io::Errno;
 
 use crate::at::xattr::{self, Target};
-use crate::at::{self, Kind, Meta};
+use crate::at::{self, Context, Kind, Meta};
 use crate::diff::{self, Found, Located, Trees};
 use crate::whiteout::{is_content, is_reserved};
 
 use content::Counted;
 use header::{Header, Type};
+use parents::Parents;
 use records::Records;
 
 /// What a whiteout's name begins with (image-spec, layer.md).
@@ -33,12 +36,15 @@ const WHITEOUT: &[u8] = b".wh.";
 /// Writes the difference of two trees as a layer archive.
 ///
 /// Sockets are left out: no archive holds them, and without their process they
-/// are nothing. What one took the place of is whited out. What is changed while it is written is written as it was found;
-/// a file that shrinks meanwhile is filled up with zeros.
+/// are nothing. What one took the place of is whited out. What is changed while
+/// it is written is written as it was found: of a file that grows, what it had
+/// at first.
 ///
 /// # Errors
 /// `Unsupported` for a name that begins with `.wh.`, which would be read as a
-/// whiteout; else those of [`diff::find`] and of writing.
+/// whiteout; `Busy` for a file that shrinks while it is written: no bytes are
+/// made up for those that were announced; else those of [`diff::find`] and of
+/// writing.
 pub fn write(op: Op, trees: &Trees<'_>, out: &mut dyn Write) -> Result<DiffSummary> {
     let mut writer = Writer::new(op, out);
     diff::find(op, trees, &mut |found| {
@@ -55,20 +61,43 @@ pub struct Writer<'a> {
     op: Op,
     out: Counted<'a>,
     entries: u64,
+    parents: Parents,
 }
 
 impl<'a> Writer<'a> {
     /// An archive without entries yet.
     pub fn new(op: Op, out: &'a mut dyn Write) -> Self {
-        Self { op, out: Counted::new(out), entries: 0 }
+        Self { op, out: Counted::new(out), entries: 0, parents: Parents::default() }
     }
 
     /// Writes one change. They have to come in path order, and a
     /// [`link`](Found::link) has to be there by then.
     ///
+    /// The directories above are written first if they haven't been: programs
+    /// that unpack a layer by itself give a directory that it doesn't name
+    /// attributes of their own choice, which then hide the right ones.
+    ///
     /// # Errors
     /// As [`write()`].
     pub fn add(&mut self, found: &Found<'_>) -> Result<()> {
+        for up in self.parents.missing(found) {
+            self.add_parent(found, up)?;
+        }
+        self.add_alone(found)
+    }
+
+    /// Writes the directory that is so many above the one of a change.
+    fn add_parent(&mut self, found: &Found<'_>, up: usize) -> Result<()> {
+        let path = parents::above(found.path, up);
+        let dir = parents::open(found.dir, up).doing(self.op, "open the directory", &path)?;
+        let name = OsStr::new(".");
+        let meta = Meta::of(&dir).doing(self.op, "look at the directory", &path)?;
+        let now = Some(Located { dir: dir.as_fd(), name, meta });
+        let kind = ChangeKind::Modified;
+        self.add_alone(&Found { path: &path, dir: dir.as_fd(), kind, now, link: None })
+    }
+
+    fn add_alone(&mut self, found: &Found<'_>) -> Result<()> {
         let name = found.path.file_name().unwrap_or_default();
         if is_reserved(name) {
             let message = "a layer archive can't hold a name that begins with \".wh.\": \
@@ -168,7 +197,7 @@ impl<'a> Writer<'a> {
             None => {
                 header.size(meta.size);
                 self.header(header, records)?;
-                self.out.copy(&file, 0, meta.size).map_err(|e| self.failed(e))?;
+                self.copy(&file, 0, meta.size)?;
             }
             Some(map) => {
                 let text = map.text();
@@ -178,13 +207,23 @@ impl<'a> Writer<'a> {
                 self.header(header, records)?;
                 self.put(&text)?;
                 for piece in map.pieces() {
-                    self.out
-                        .copy(&file, piece.start, piece.end - piece.start)
-                        .map_err(|e| self.failed(e))?;
+                    self.copy(&file, piece.start, piece.end - piece.start)?;
                 }
             }
         }
         self.out.pad().map_err(|e| self.failed(e).into())
+    }
+
+    fn copy(&mut self, file: &OwnedFd, at: u64, len: u64) -> Done {
+        match self.out.copy(file, at, len) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let message = "a file shrank while it was written: pause what writes to it, \
+                               or try again";
+                Err(Error::new(ErrorKind::Busy, self.op, message).into())
+            }
+            Err(e) => Err(self.failed(e).into()),
+        }
     }
 
     fn header(&mut self, mut header: Header, mut records: Records) -> Done {

@@ -53,26 +53,21 @@ impl<'a> Counted<'a> {
         }
     }
 
-    /// `len` bytes of `file` from `at` on. A file that ends before is filled
-    /// up with zeros: its size has been written already.
-    pub(super) fn copy(&mut self, file: &OwnedFd, mut at: u64, len: u64) -> io::Result<()> {
+    /// `len` bytes of `file` from `at` on; false if it ends before.
+    pub(super) fn copy(&mut self, file: &OwnedFd, mut at: u64, len: u64) -> io::Result<bool> {
         let end = at + len;
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(CHUNK, 0);
         while at < end {
             let want = usize::try_from(end - at).unwrap_or(CHUNK).min(CHUNK);
-            let chunk = &mut buffer[..want];
-            let read = match retry_on_intr(|| pread(file, &mut *chunk, at))? {
-                0 => {
-                    chunk.fill(0);
-                    want
-                }
-                n => n,
-            };
-            self.put(&chunk[..read])?;
+            let read = retry_on_intr(|| pread(file, &mut buffer[..want], at))?;
+            if read == 0 {
+                return Ok(false);
+            }
+            self.put(&buffer[..read])?;
             at += read as u64;
         }
         self.buffer = buffer;
-        Ok(())
+        Ok(true)
     }
 }
