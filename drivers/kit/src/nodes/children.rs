@@ -3,10 +3,13 @@
 //! A link is made before its node and deleted after it, so a crash can leave
 //! one too many and never one too few. All of this happens under the root lock.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use graphdriver_api::{DraftId, LayerId, NodeId, NodeRef, Op};
+use rustix::fs::Dir;
 
 use super::record::{link_name, linked_node};
 use super::{NodeStore, disk, making};
@@ -44,7 +47,9 @@ pub(super) fn first(
     dir: BorrowedFd<'_>,
 ) -> io::Result<Option<NodeId>> {
     let Some(links) = disk::find_dir(dir, DIR)? else { return Ok(None) };
-    for name in disk::names(&links)? {
+    // One by one: the first is nearly always a child, and there may be thousands.
+    for entry in Dir::read_from(&links)? {
+        let name = OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned();
         let Some(child) = linked_node(&name) else { continue };
         if is_child(store, layer, &child)? {
             return Ok(Some(child));
