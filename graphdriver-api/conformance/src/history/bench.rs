@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::env;
 use std::fmt;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -102,6 +103,10 @@ impl<'a> Bench<'a> {
             Some(seed) => seed,
             None => arbitrary_seed(),
         };
+        // Before the first, for who has to end one that hangs.
+        let name = self.factory.name();
+        writeln!(io::stdout(), "{name}: {SEED_ENV}={seed} {COUNT_ENV}={count}")
+            .map_err(|e| format!("say which histories are run: {e}"))?;
         let stats = self.run(seed, count, room.path()).map_err(|failure| failure.to_string())?;
         let rebase = self.traits(room.path())?.rebase;
         let expected = Kind::ALL.into_iter().filter(|kind| match kind {

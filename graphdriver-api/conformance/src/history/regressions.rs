@@ -2,7 +2,24 @@
 
 /// Each by name, as text: the files of the crate's directory `histories`.
 pub const REGRESSIONS: &[(&str, &str)] = &[
+    (
+        "a-directory-renamed-over-one-from-below",
+        include_str!("../../histories/a-directory-renamed-over-one-from-below.txt"),
+    ),
+    (
+        "a-new-name-for-a-file-of-two-layers-below",
+        include_str!("../../histories/a-new-name-for-a-file-of-two-layers-below.txt"),
+    ),
+    ("a-socket-where-a-file-was", include_str!("../../histories/a-socket-where-a-file-was.txt")),
+    (
+        "links-counted-after-a-split",
+        include_str!("../../histories/links-counted-after-a-split.txt"),
+    ),
     ("overwritten-after-link", include_str!("../../histories/overwritten-after-link.txt")),
+    (
+        "renamed-onto-another-name-of-the-same-file",
+        include_str!("../../histories/renamed-onto-another-name-of-the-same-file.txt"),
+    ),
     (
         "whiteout-of-the-longest-name",
         include_str!("../../histories/whiteout-of-the-longest-name.txt"),

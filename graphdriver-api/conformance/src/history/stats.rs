@@ -60,9 +60,11 @@ impl fmt::Display for Stats {
             "{} histories, {operations} operations, {} layers, {} trees compared, {each:.1} ms each",
             self.histories, self.layers, self.comparisons
         )?;
-        for (kind, (done, refused)) in &self.operations {
-            writeln!(f, "  {:<18} {done:>9} done {refused:>9} refused", format!("{kind:?}"))?;
-        }
-        Ok(())
+        Kind::ALL.iter().try_for_each(|kind| match self.operations.get(kind) {
+            Some((done, refused)) => {
+                writeln!(f, "  {:<18} {done:>9} done {refused:>9} refused", format!("{kind:?}"))
+            }
+            None => writeln!(f, "  {:<18}     never", format!("{kind:?}")),
+        })
     }
 }

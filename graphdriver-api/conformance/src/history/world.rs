@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use graphdriver_api::{
     Base, Change, DraftId, DraftSpec, ErrorKind, GraphDriver, LayerId, MountGuard, MountRequest,
-    MountState, NodeRef,
+    MountState, NodeKind, NodeRef,
 };
 
 use super::Bench;
@@ -109,6 +109,9 @@ impl<'a> World<'a> {
 
     fn file(&mut self, path: &Path, action: &Action) -> Result<Option<bool>, Wrong> {
         let Some(draft) = &mut self.draft else { return Ok(None) };
+        if matches!(action, Action::MapWrite(..)) && self.bench.map_write.is_none() {
+            return Ok(None);
+        }
         draft.tree.set_step(self.clock.next());
         let expected = oracle::perform(&mut draft.tree, path, action);
         let root = draft.guard.root().ok_or("the guard has no root")?;
@@ -209,9 +212,25 @@ impl<'a> World<'a> {
         let id = LayerId::new(format!("layer-{}", self.layers.len())).map_err(|e| e.to_string())?;
         self.driver.commit(&draft.id, &id, None).map_err(because("commit"))?;
         self.tells((&id).into(), draft.parent, &actual)?;
+        self.is_known(&id, draft.parent)?;
         let (parent, actual) = (draft.parent, self.comparable(actual));
         self.layers.push(Layer { id, parent, tree: draft.tree, actual });
         Ok(Some(true))
+    }
+
+    /// Whether a new layer's stat says where it stands.
+    fn is_known(&self, id: &LayerId, parent: Option<usize>) -> Result<(), Wrong> {
+        let info = self.driver.stat(id.into()).map_err(because("stat"))?;
+        let above = |of: usize| self.layers.get(of).and_then(|layer| layer.parent);
+        let depth = std::iter::successors(parent, |of| above(*of)).count() + 1;
+        let parent = parent.and_then(|parent| self.layers.get(parent)).map(|layer| &layer.id);
+        let right = info.kind == NodeKind::Layer
+            && info.parent.as_ref() == parent
+            && usize::try_from(info.depth) == Ok(depth);
+        match right {
+            true => Ok(()),
+            false => Err(format!("a layer on {parent:?}, at depth {depth}, is {info:?}")),
+        }
     }
 
     fn discard(&mut self) -> Result<Option<bool>, Wrong> {
