@@ -22,21 +22,22 @@ as_root() {
 
 # Shows a command as one would type it, and runs it.
 sapwood() {
-    printf '\n$ sapwood'
+    printf '\n$ sapwood --storage-driver %s' "$driver"
     printf ' %q' "$@"
     printf '\n'
-    as_root target/release/sapwood --root "$root/store" --runroot "$root/run" "$@"
+    as_root target/release/sapwood --root "$root/$driver" --runroot "$root/run" \
+        --storage-driver "$driver" "$@"
 }
 
 for driver in overlay2 vfs; do
     printf '\n======== %s ========\n' "$driver"
-    sapwood --storage-driver "$driver" load -i "$image"
-    sapwood --storage-driver "$driver" images
+    sapwood load -i "$image"
+    sapwood images
     # shellcheck disable=SC2016 # for the container's shell
-    sapwood --storage-driver "$driver" run --rm --hostname ring busybox sh -c \
+    sapwood run --rm --hostname ring busybox sh -c \
         'echo "process $$ on $(hostname), as $(id -un)"; ps; grep " / " /proc/mounts; echo new > /file; cat /file'
-    sapwood --storage-driver "$driver" ps -a
-    sapwood --storage-driver "$driver" storage status
+    sapwood ps -a
+    sapwood storage tree
 done
 
 if grep -F " $root" /proc/self/mounts; then
