@@ -21,7 +21,7 @@ fn exit_statuses_are_dockers(runtime: Option<&'static str>) {
     ] {
         let ran = host.run(&[], words);
         assert_eq!(ran.status, status, "{words:?}: {ran:?}");
-        if status >= 126 && status < 128 {
+        if (126..128).contains(&status) {
             assert_eq!(ran.stderr.lines().count(), 1, "{ran:?}");
         }
     }
