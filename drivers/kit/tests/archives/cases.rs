@@ -185,6 +185,28 @@ fn entries_beneath_links_of_a_merged_usr() {
     );
 }
 
+/// The root's entry leaves the directory that the link led to.
+#[test]
+fn a_link_is_followed_again_behind_the_entry_of_the_root() {
+    let items = [
+        Item::dir("usr"),
+        Item::dir("usr/lib"),
+        Item::symlink("lib", "usr/lib"),
+        Item::file("lib/a", "1"),
+        Item::dir("./"),
+        Item::file("lib/b", "2"),
+        Item::link("c", "lib/b"),
+        Item::dir("./"),
+        Item::file("lib/d", "3"),
+    ];
+    for beneath in [&[][..], &["x"]] {
+        let found = gives(beneath, &items).join("\n");
+        for path in ["usr/lib/a: ", "usr/lib/b: ", "usr/lib/d: "] {
+            assert!(found.contains(&format!("\n{path}")), "{path}in {found}");
+        }
+    }
+}
+
 #[test]
 fn a_link_that_is_replaced_is_not_followed_any_more() {
     let beneath = ["usr/", "usr/bin/", "bin -> usr/bin"];

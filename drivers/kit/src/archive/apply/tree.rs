@@ -351,6 +351,11 @@ impl Tree {
 
     /// Goes up until the current directory is `depth` below the root.
     pub(super) fn leave_to(&mut self, depth: usize) -> Result<()> {
+        // Where a link led is known by its depth alone, so only while we are
+        // there or beneath.
+        if self.linked.as_ref().is_some_and(|(_, there)| *there > depth) {
+            self.forget_links();
+        }
         while self.descent.depth() > depth {
             let here = self.descent.pop();
             let left = here.doing_to(Op::Apply, "go up a directory", || self.descent.path())?;
