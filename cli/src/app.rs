@@ -17,7 +17,7 @@ use crate::{container, image, info, log, shell, storage};
 /// is in use here, or else the best that works. `sapwood info` shows which and
 /// why.
 #[derive(Debug, Parser)]
-#[command(name = "sapwood", version, propagate_version = true)]
+#[command(name = "sapwood", version, arg_required_else_help = true)]
 #[command(after_help = "\
 Examples:
   sapwood load -i busybox.tar            bring in an image
@@ -44,7 +44,7 @@ enum Command {
     /// Show this host, its drivers, and which one is used why
     Info(info::InfoArgs),
     /// Look at and into what the storage driver keeps
-    #[command(subcommand)]
+    #[command(subcommand, arg_required_else_help = true)]
     Storage(storage::StorageCommand),
     /// Print a completion script for a shell
     Completion(shell::CompletionArgs),

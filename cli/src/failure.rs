@@ -1,6 +1,6 @@
 //! How a command fails: one line for a person, and an exit status.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The exit status of a failed command that isn't `run`.
 const FAILED: u8 = 1;
@@ -35,8 +35,12 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whatever a message quotes, it stays on one line.
-        f.write_str(&self.message.replace('\n', " "))
+        // Whatever a message quotes, it stays on one line, and the terminal as
+        // it was.
+        for c in self.message.trim_end().chars() {
+            if c.is_control() { write!(f, "{}", c.escape_debug())? } else { f.write_char(c)? }
+        }
+        Ok(())
     }
 }
 
@@ -49,5 +53,16 @@ impl From<graphdriver_api::Error> for Failure {
 impl From<sapwood_engine::Error> for Failure {
     fn from(error: sapwood_engine::Error) -> Self {
         Self::new(error.report())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_quoted_stays_on_one_line_and_off_the_terminal() {
+        let failure = Failure::new("no /a\nb, nor \u{1b}[2J; é\n");
+        assert_eq!(failure.to_string(), "no /a\\nb, nor \\u{1b}[2J; é");
     }
 }

@@ -16,6 +16,7 @@ mod settings;
 mod shell;
 mod storage;
 mod time;
+mod usage;
 
 use std::process::ExitCode;
 
@@ -29,7 +30,7 @@ fn main() -> ExitCode {
     } else {
         match Cli::try_parse() {
             Ok(cli) => app::run(cli),
-            Err(e) => return container::bad_usage(&e),
+            Err(e) => return usage::answer(&e),
         }
     };
     done.unwrap_or_else(|failure| log::failed(&failure))

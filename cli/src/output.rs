@@ -7,13 +7,13 @@ use serde::Serialize;
 
 use crate::failure::Failure;
 
+// No documentation of single values: with it, every --help would take a
+// paragraph for each option.
 /// How a listing is printed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum Format {
-    /// Aligned columns
     #[default]
     Table,
-    /// One JSON document
     Json,
 }
 

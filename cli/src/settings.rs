@@ -43,6 +43,7 @@ pub struct GlobalArgs {
     pub runroot: Option<PathBuf>,
 
     /// Storage driver: overlay2, vfs [default: what is in use, else the best that works]
+    /// [env: SAPWOOD_STORAGE_DRIVER, STORAGE_DRIVER]
     #[arg(long, short = 's', global = true, value_name = "NAME", help_heading = "Global options")]
     pub storage_driver: Option<String>,
 

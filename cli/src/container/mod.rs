@@ -5,14 +5,13 @@ mod ps;
 mod rm;
 mod run;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
-use std::process::ExitCode;
 
 use sapwood_engine::Engine;
 use sapwood_engine::container::{Containers, Error, MONITOR_COMMAND, monitor};
 
-use crate::failure::{ENGINE_FAILED, Failure};
+use crate::failure::Failure;
 
 pub use ps::{PsArgs, ps};
 pub use rm::{RmArgs, rm};
@@ -32,27 +31,6 @@ pub fn is_monitor() -> bool {
 pub fn monitor() -> Result<(), Failure> {
     monitor::main()
         .map_err(|e| Failure::new(format!("'{MONITOR_COMMAND}' is for `sapwood run` itself: {e}")))
-}
-
-/// Says what is wrong with the command line, and gives the exit status: that of
-/// an engine that failed if it was to run a container, whose own status could
-/// be any other. Help and version are no failure.
-#[must_use]
-pub fn bad_usage(error: &clap::Error) -> ExitCode {
-    // If the stream is closed there is nobody left to tell.
-    drop(error.print());
-    let status = match error.exit_code() {
-        0 => 0,
-        _ if names_run(std::env::args_os().skip(1)) => ENGINE_FAILED,
-        status => u8::try_from(status).unwrap_or(2),
-    };
-    ExitCode::from(status)
-}
-
-/// Whether `run` is among the words: no other command has use for that word
-/// but as a name.
-fn names_run(mut words: impl Iterator<Item = OsString>) -> bool {
-    words.any(|w| w == "run")
 }
 
 fn open<'a>(engine: &'a Engine, runroot: &Path) -> Result<Containers<'a>, Failure> {

@@ -19,6 +19,15 @@ use crate::failure::{ENGINE_FAILED, Failure};
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub struct RunArgs {
+    // Before the groups of options: these would be put under the heading of
+    // the last group.
+    /// Image: a name, an id, or the beginning of an id
+    image: String,
+
+    /// Command and its arguments, instead of the image's
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<String>,
+
     /// Print help
     #[arg(long, action = ArgAction::HelpLong)]
     help: Option<bool>,
@@ -31,13 +40,6 @@ pub struct RunArgs {
     limits: LimitArgs,
     #[command(flatten)]
     fences: FenceArgs,
-
-    /// Image: a name, an id, or the beginning of an id
-    image: String,
-
-    /// Command and its arguments, instead of the image's
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    command: Vec<String>,
 }
 
 /// What runs, as whom, and for whom.

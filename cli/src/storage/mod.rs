@@ -20,7 +20,7 @@ pub enum StorageCommand {
     Status(status::StatusArgs),
     /// List drafts, views and layers
     Ls(list::LsArgs),
-    /// Show layers and what stands on them as a tree
+    /// Show layers and what stands on them as a tree (↳ an only child, in its parent's column)
     Tree(tree::TreeArgs),
     /// Mount a draft, or a view of a layer, and leave it mounted
     Mount(mount::MountArgs),

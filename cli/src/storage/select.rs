@@ -16,7 +16,8 @@ pub fn node(driver: &dyn GraphDriver, text: &str) -> Result<NodeInfo, Failure> {
     let mut found = matching(driver.list()?, text);
     match found.len() {
         0 => Err(Failure::new(format!(
-            "there is no node {text:?} in the {} store; `sapwood storage ls` lists them",
+            "there is no node {text:?} in the {} store; `sapwood storage ls` lists them, \
+             `sapwood ps -a` the ids of containers",
             driver.name()
         ))),
         1 => Ok(found.remove(0)),
