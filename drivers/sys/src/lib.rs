@@ -10,9 +10,11 @@
 //! | [`mount_attr`] | mount_setattr(2): read-only, propagation and id maps of a mount |
 //! | [`user_ns`] | a user namespace that is nothing but an id map |
 //! | [`thread`] | what one thread can change of itself: mount namespace, file system ids |
+//! | [`seccomp`] | a filter for system calls, as a finished program |
 //! | [`mapped_write`] | a write through a shared memory mapping, for verification |
 
 pub mod mapped_write;
 pub mod mount_attr;
+pub mod seccomp;
 pub mod thread;
 pub mod user_ns;

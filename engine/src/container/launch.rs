@@ -48,6 +48,10 @@ pub(super) struct Launch<'a> {
     pub(super) tree: Tree<'a>,
     /// The container's folder.
     pub(super) state: &'a StateDir,
+    /// Where filters are kept.
+    pub(super) filters: &'a Path,
+    /// Who will make the container and wait for it.
+    pub(super) monitor: Monitor,
     /// The signals since the beginning.
     pub(super) signals: &'a Signals,
 }
@@ -63,19 +67,21 @@ impl Launch<'_> {
         let owner = self.ids.map_or(user.uid, |ids| ids.users.start.saturating_add(user.uid));
         let (state, id, request) = (self.state, self.id, self.request);
         let (signals, runtime) = (self.signals, self.runtime.clone());
-        write_bundle(state.path(), &self.specification(user)?)?;
+        let filters = self.filters.to_owned();
+        let (specification, monitor) = self.specification(user)?;
+        write_bundle(state.path(), &specification)?;
 
         let console = request.tty.then(|| Console::listen(state.path(), owner)).transpose()?;
         let job = Job {
             id: id.to_owned(),
             bundle: state.path().to_owned(),
             state: make_runtime_dir(state.path())?,
+            filters,
             cgroup: cgroup::path_of(id),
             runtime,
             console: console.as_ref().map(|c| c.path().to_owned()),
         };
-        let (socket, theirs) = pair()?;
-        let monitor = Monitor::start(theirs)?;
+        let Monitor { process, socket } = monitor;
         let foreground = match console {
             Some(console) => {
                 send(socket.as_fd(), &job, &[state.lock()])?;
@@ -91,7 +97,7 @@ impl Launch<'_> {
             }
         };
         let ended = foreground.serve(&mut |process| state.note(process));
-        if !monitor.wait()? {
+        if !wait(process)? {
             end_leftovers(id, Some(state))?;
         }
         ended
@@ -115,7 +121,7 @@ impl Launch<'_> {
     }
 
     /// Prepares what the specification refers to, and puts it together.
-    fn specification(self, user: ResolvedUser) -> Result<Spec> {
+    fn specification(self, user: ResolvedUser) -> Result<(Spec, Monitor)> {
         let root = self.ids.map(|ids| (ids.users.start, ids.groups.start));
         let workdir = spec::working_directory(self.request, self.image)?;
         as_owner(root, || self.tree.make_dirs(&workdir))?;
@@ -140,7 +146,7 @@ impl Launch<'_> {
             ids: self.ids,
             inherit: |name| std::env::var(name).ok(),
         };
-        spec::build(self.decisions, &inputs)
+        Ok((spec::build(self.decisions, &inputs)?, self.monitor))
     }
 }
 
@@ -181,35 +187,44 @@ fn make_runtime_dir(dir: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The monitor's process.
-struct Monitor(Child);
+/// A container's monitor, waiting for its job. If none comes before this is
+/// dropped, it ends.
+#[derive(Debug)]
+pub(super) struct Monitor {
+    process: Child,
+    socket: OwnedFd,
+}
 
 impl Monitor {
     /// Starts this very program anew. In a process group of its own, it isn't
     /// reached by what is typed at the terminal; without an environment,
     /// nothing of ours leaks into the container.
-    fn start(socket: OwnedFd) -> Result<Self> {
-        Command::new("/proc/self/exe")
+    ///
+    /// # Errors
+    /// There is no room for another process.
+    pub(super) fn start() -> Result<Self> {
+        let (socket, theirs) = pair()?;
+        let process = Command::new("/proc/self/exe")
             .arg0("sapwood-monitor")
             .arg(super::MONITOR_COMMAND)
             .env_clear()
             .current_dir("/")
-            .stdin(socket)
+            .stdin(theirs)
             .stdout(Stdio::null())
             .process_group(0)
             .spawn()
-            .map(Self)
-            .map_err(|e| Error::io("can't start the container's monitor", e))
+            .map_err(|e| Error::io("can't start the container's monitor", e))?;
+        Ok(Self { process, socket })
     }
+}
 
-    /// Waits for its end, which its closed socket has announced, and tells
-    /// whether it has cleaned up.
-    fn wait(mut self) -> Result<bool> {
-        let status =
-            self.0.wait().map_err(|e| Error::io("can't wait for the container's monitor", e))?;
-        if !status.success() {
-            tracing::warn!("the container's monitor ended with {status}");
-        }
-        Ok(status.success())
+/// Waits for the end of a monitor, which its closed socket has announced, and
+/// tells whether it has cleaned up.
+fn wait(mut monitor: Child) -> Result<bool> {
+    let status =
+        monitor.wait().map_err(|e| Error::io("can't wait for the container's monitor", e))?;
+    if !status.success() {
+        tracing::warn!("the container's monitor ended with {status}");
     }
+    Ok(status.success())
 }

@@ -41,7 +41,7 @@ pub mod spec;
 mod state;
 pub mod value;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::state::StateRoot;
 use crate::engine::Engine;
@@ -59,6 +59,8 @@ pub const MONITOR_COMMAND: &str = "monitor";
 pub struct Containers<'a> {
     engine: &'a Engine,
     state: StateRoot,
+    /// Beside the stores' folders, as no filter depends on a store.
+    filters: PathBuf,
 }
 
 impl<'a> Containers<'a> {
@@ -69,6 +71,6 @@ impl<'a> Containers<'a> {
     /// The folder can't be made.
     pub fn open(engine: &'a Engine, run_root: &Path) -> Result<Self> {
         let state = StateRoot::open(run_root, engine.store().dir())?;
-        Ok(Self { engine, state })
+        Ok(Self { engine, state, filters: run_root.join("filters") })
     }
 }

@@ -12,7 +12,7 @@ use super::attach::Signals;
 use super::check::{Checked, check};
 use super::error::{Error, ErrorKind, Result};
 use super::host::{HostFacts, is_there};
-use super::launch::Launch;
+use super::launch::{Launch, Monitor};
 use super::monitor::Ending;
 use super::records::{self, Details, End, Phase, Record};
 use super::request::{ImageConfig, RunRequest};
@@ -47,6 +47,9 @@ impl Containers<'_> {
 
         let signals = Signals::collect()?;
         leave_mount_namespace()?;
+        // It has to be in the namespace in which the tree will be mounted, and
+        // has something to wait for that needs neither tree nor record.
+        let monitor = Monitor::start()?;
         make_volume_sources(request)?;
         let base = init_layer::ensure(self.engine, image.top.as_ref())?;
         let id = name::new_id()?;
@@ -58,7 +61,7 @@ impl Containers<'_> {
         };
         drop(keep);
         let container = Container { all: self, record, state };
-        match container.live(request, &config, &host, checked, &signals) {
+        match container.live(request, &config, &host, checked, &signals, monitor) {
             Ok(ending) => container.end(ending),
             Err(e) => Err(also(e, container.forget())),
         }
@@ -81,6 +84,7 @@ impl Container<'_> {
         host: &HostFacts,
         checked: Checked,
         signals: &Signals,
+        monitor: Monitor,
     ) -> Result<Ending> {
         let driver = self.all.engine.driver();
         let draft = draft_of(&self.record)?;
@@ -105,6 +109,8 @@ impl Container<'_> {
             rootfs: mounted.path()?,
             tree: Tree::new(mounted.root()?),
             state: &self.state,
+            filters: &self.all.filters,
+            monitor,
             signals,
         }
         .run();

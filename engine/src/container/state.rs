@@ -11,6 +11,7 @@
 //! RUNROOT/STORE/ID/lock       held by whoever keeps the container alive
 //! RUNROOT/STORE/ID/state      its first process, once there is one
 //! RUNROOT/STORE/ID/…          the bundle
+//! RUNROOT/filters/            filters of system calls, for all containers
 //! ```
 
 use std::ffi::OsString;

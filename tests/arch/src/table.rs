@@ -103,7 +103,7 @@ pub const ROWS: &[Row] = &[
     Row {
         room: Engine,
         place: "engine",
-        uses: &[Api],
+        uses: &[Api, Sys],
         tests_use: &[],
         why: "the engine sees drivers only as `dyn GraphDriver`",
     },
@@ -136,6 +136,7 @@ pub const EXTERNALS: &[(&str, &[Room], &str)] = &[
     ("libc", &[Sys], "its calls are unsafe: wrap them in drivers/sys, or use rustix"),
     ("fuser", &[FuseOverlay], "one adapter keeps the protocol's library exchangeable"),
     ("libcontainer", &[Engine], "one monitor process keeps the runtime exchangeable"),
+    ("libseccomp", &[Engine], "filters of system calls are the built-in runtime's business"),
     ("rusqlite", &[Engine, Tests, Bench], "one store knows the schema"),
     ("clap", &[Cli, FuseOverlay, Tests, Bench], "libraries take values, not command lines"),
     ("anyhow", &[Cli, Tests, Bench], "a library's errors have kinds that callers can match"),

@@ -90,10 +90,17 @@ impl Layout {
     }
 
     fn legacy_mount(&self, controller: &str) -> Option<&Path> {
-        let name = if controller == "io" { "blkio" } else { controller };
-        match self {
-            Self::Unified { .. } => None,
-            Self::Legacy { hierarchies, .. } => {
+        self.hierarchy(Some(if controller == "io" { "blkio" } else { controller }))
+    }
+
+    /// The root of the hierarchy with a controller, as `/proc/PID/cgroup` names
+    /// it; `None` names that of version 2.
+    pub(super) fn hierarchy(&self, controller: Option<&str>) -> Option<&Path> {
+        match (self, controller) {
+            (Self::Unified { mount, .. }, None) => Some(mount),
+            (Self::Unified { .. }, Some(_)) => None,
+            (Self::Legacy { unified, .. }, None) => unified.as_deref(),
+            (Self::Legacy { hierarchies, .. }, Some(name)) => {
                 hierarchies.iter().find(|h| h.controllers.contains(name)).map(|h| h.mount.as_path())
             }
         }

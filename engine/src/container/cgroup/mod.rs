@@ -7,10 +7,12 @@
 //! whose engine was killed are nobody else's to remove.
 
 mod check;
+mod hasten;
 mod layout;
 mod tree;
 
 pub use check::check;
+pub use hasten::hasten;
 pub use layout::{Hierarchy, Layout};
 pub use tree::{kill, members, remove};
 

@@ -37,6 +37,11 @@ pub use protocol::{
 pub fn main() -> Result<()> {
     let stdin = io::stdin();
     let socket = stdin.as_fd();
+    if let Err(e) = Layout::probe().and_then(|layout| {
+        cgroup::hasten(&layout).map_err(|e| Error::io("can't hasten the move", e))
+    }) {
+        tracing::debug!("{e}");
+    }
     let Some((job, fds)) = receive::<Job>(socket)? else {
         return Ok(());
     };

@@ -29,6 +29,8 @@ pub struct Job {
     pub bundle: PathBuf,
     /// Where the runtime keeps its state; made for this container alone.
     pub state: PathBuf,
+    /// Where filters of system calls are kept (see `runtime`), made if needed.
+    pub filters: PathBuf,
     /// The control group, to be emptied and removed at the end.
     pub cgroup: PathBuf,
     /// A program, instead of the library.

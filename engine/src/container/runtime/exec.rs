@@ -1,8 +1,8 @@
 //! The last step before a container's command: executing it, and saying why
 //! that failed.
 //!
-//! This runs in the container's first process, with everything in force: its
-//! root directory, its user, its capabilities, its filter.
+//! This runs in the container's first process, with everything in force but the
+//! filter of system calls: its root directory, its user, its capabilities.
 
 use std::collections::HashMap;
 use std::fs::{self, File};
@@ -24,11 +24,12 @@ use serde::{Deserialize, Serialize};
 use super::Failure;
 use crate::container::monitor::Fault;
 
-/// Executes the command; if that fails, writes why to a pipe, which a
-/// successful execution closes.
+/// Puts the process under its filter and executes the command; if that fails,
+/// writes why to a pipe, which a successful execution closes.
 #[derive(Debug, Clone)]
 pub(super) struct Exec {
     report: Rc<OwnedFd>,
+    filter: Option<Rc<[u8]>>,
 }
 
 /// What goes through the pipe.
@@ -39,8 +40,8 @@ struct Refusal {
 }
 
 impl Exec {
-    pub(super) fn new(report: OwnedFd) -> Self {
-        Self { report: Rc::new(report) }
+    pub(super) fn new(report: OwnedFd, filter: Option<Vec<u8>>) -> Self {
+        Self { report: Rc::new(report), filter: filter.map(Rc::from) }
     }
 
     fn tell(&self, refusal: &Refusal) -> io::Result<()> {
@@ -74,14 +75,14 @@ impl Executor for Exec {
     }
 
     fn exec(&self, spec: &Spec) -> Result<(), ExecutorError> {
-        let refusal = execute(spec);
+        let refusal = execute(spec, self.filter.as_deref());
         self.tell(&refusal).map_err(|e| ExecutorError::Other(e.to_string()))?;
         Err(ExecutorError::Other(refusal.message))
     }
 }
 
 /// Returns only if it failed.
-fn execute(spec: &Spec) -> Refusal {
+fn execute(spec: &Spec, filter: Option<&[u8]>) -> Refusal {
     let process = spec.process().as_ref();
     let args = process.and_then(|p| p.args().as_deref()).unwrap_or_default();
     let env = process.and_then(|p| p.env().as_deref()).unwrap_or_default();
@@ -95,7 +96,13 @@ fn execute(spec: &Spec) -> Refusal {
     }
     let variables = env.iter().filter_map(|entry| entry.split_once('='));
     let path = variables.clone().find(|(n, _)| *n == "PATH").map_or("", |(_, value)| value);
-    let error = match find(name, path) {
+    let found = find(name, path);
+    // Last of all: what a filter refuses, everything before may still need.
+    if let Some(Err(e)) = filter.map(sapwood_sys::seccomp::install) {
+        let message = format!("can't load the seccomp filter: {e}");
+        return Refusal { fault: Fault::Runtime, message };
+    }
+    let error = match found {
         // Also resets SIGPIPE, which Rust programs ignore and would hand on.
         Ok(program) => {
             Command::new(program).arg0(name).args(args).env_clear().envs(variables).exec()
@@ -170,10 +177,10 @@ mod tests {
     #[test]
     fn silence_means_that_the_command_runs() {
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        drop(Exec::new(writer));
+        drop(Exec::new(writer, None));
         assert!(outcome(reader).is_ok());
         let (reader, writer) = rustix::pipe::pipe().unwrap();
-        let exec = Exec::new(writer);
+        let exec = Exec::new(writer, None);
         assert!(exec.report.as_fd().try_clone_to_owned().is_ok());
         let refusal = Refusal { fault: Fault::NotExecutable, message: "no".into() };
         exec.tell(&refusal).unwrap();

@@ -8,21 +8,25 @@
 use std::path::Path;
 
 use oci_spec::OciSpecError;
-use oci_spec::runtime::{
-    LinuxSeccomp, LinuxSeccompArg, LinuxSeccompArgBuilder, LinuxSeccompOperator, Mount,
-    MountBuilder, Spec,
-};
+use oci_spec::runtime::{LinuxSeccomp, Mount, MountBuilder, Spec};
 
+use super::filter::keep_admin;
 use crate::container::cgroup::Layout;
 
 /// Where control groups show inside.
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// Adapts a specification for a container in the control group `group`.
-pub(super) fn adapt(spec: &mut Spec, layout: &Layout, group: &Path) -> Result<(), OciSpecError> {
+/// Adapts a specification for a container in the control group `group`, and
+/// takes out the profile for the filter, which the library has no part in.
+pub(super) fn adapt(
+    spec: &mut Spec,
+    layout: &Layout,
+    group: &Path,
+) -> Result<Option<LinuxSeccomp>, OciSpecError> {
+    let mut seccomp = None;
     if let Some(linux) = spec.linux_mut() {
-        let seccomp = linux.seccomp().clone().map(swap_masks).transpose()?;
-        linux.set_seccomp(seccomp);
+        seccomp = linux.seccomp().clone();
+        linux.set_seccomp(None);
         if matches!(layout, Layout::Legacy { .. }) {
             let mut paths = linux.readonly_paths().clone();
             // The folder around the groups can only be made read-only once
@@ -32,6 +36,9 @@ pub(super) fn adapt(spec: &mut Spec, layout: &Layout, group: &Path) -> Result<()
             }
             linux.set_readonly_paths(paths);
         }
+    }
+    if let (Some(_), Some(process)) = (&seccomp, spec.process_mut()) {
+        keep_admin(process);
     }
     let mut mounts = Vec::new();
     for mount in spec.mounts().iter().flatten() {
@@ -43,35 +50,7 @@ pub(super) fn adapt(spec: &mut Spec, layout: &Layout, group: &Path) -> Result<()
         }
     }
     spec.set_mounts(Some(mounts));
-    Ok(())
-}
-
-/// The specification's `SCMP_CMP_MASKED_EQ` has the mask as `value` and what
-/// is left of the argument as `valueTwo`; the library takes them the other way
-/// round. Unmended, "no flag of these" would read as "always": every container
-/// could make user namespaces.
-fn swap_masks(mut seccomp: LinuxSeccomp) -> Result<LinuxSeccomp, OciSpecError> {
-    let mut rules = seccomp.syscalls().clone().unwrap_or_default();
-    for rule in &mut rules {
-        let args: Option<Result<Vec<_>, _>> =
-            rule.args().as_ref().map(|args| args.iter().map(swap_mask).collect());
-        rule.set_args(args.transpose()?);
-    }
-    seccomp.set_syscalls(Some(rules));
     Ok(seccomp)
-}
-
-fn swap_mask(arg: &LinuxSeccompArg) -> Result<LinuxSeccompArg, OciSpecError> {
-    if arg.op() != LinuxSeccompOperator::ScmpCmpMaskedEq {
-        return Ok(*arg);
-    }
-    let (mask, left) = (arg.value(), arg.value_two().unwrap_or(0));
-    LinuxSeccompArgBuilder::default()
-        .index(arg.index())
-        .op(arg.op())
-        .value(left)
-        .value_two(mask)
-        .build()
 }
 
 /// The library would mount the hierarchies of version 1 writable, whatever the
@@ -108,7 +87,10 @@ fn mount(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::PathBuf;
+
+    use oci_spec::runtime::{Capability, Process};
 
     use super::*;
     use crate::container::cgroup::{Hierarchy, path_of};
@@ -154,27 +136,26 @@ mod tests {
     #[test]
     fn groups_of_version_2_are_the_librarys() {
         let mut spec = spec();
-        let layout = Layout::Unified { mount: CGROUPS.into(), controllers: Default::default() };
+        let layout = Layout::Unified { mount: CGROUPS.into(), controllers: BTreeSet::new() };
         adapt(&mut spec, &layout, &path_of("abc")).unwrap();
         assert_eq!(spec.mounts().clone().unwrap()[0].typ().as_deref(), Some("cgroup"));
     }
 
     #[test]
-    fn masks_change_places() {
-        let of = |spec: &Spec| {
-            let seccomp = spec.linux().as_ref().unwrap().seccomp().clone().unwrap();
-            let rules = seccomp.syscalls().clone().unwrap();
-            let args = rules.iter().filter_map(|r| r.args().clone()).flatten();
-            args.filter(|a| a.op() == LinuxSeccompOperator::ScmpCmpMaskedEq)
-                .map(|a| (a.value(), a.value_two().unwrap()))
-                .collect::<Vec<_>>()
-        };
+    fn the_filter_is_left_to_us() {
         let mut spec = spec();
-        let before = of(&spec);
-        let layout = Layout::Unified { mount: CGROUPS.into(), controllers: Default::default() };
-        adapt(&mut spec, &layout, &path_of("abc")).unwrap();
-        let swapped: Vec<_> = before.iter().map(|(a, b)| (*b, *a)).collect();
-        assert!(before.contains(&(0x7e02_0000, 0)));
-        assert_eq!(of(&spec), swapped);
+        let layout = Layout::Unified { mount: CGROUPS.into(), controllers: BTreeSet::new() };
+        spec.process_mut().as_mut().unwrap().set_no_new_privileges(None);
+        assert!(adapt(&mut spec, &layout, &path_of("abc")).unwrap().is_some());
+        assert_eq!(spec.linux().as_ref().unwrap().seccomp(), &None);
+        let permitted = |spec: &Spec| {
+            let caps = spec.process().as_ref().unwrap().capabilities().clone().unwrap();
+            caps.permitted().clone().unwrap()
+        };
+        assert!(permitted(&spec).contains(&Capability::SysAdmin));
+        let mut unconfined = spec;
+        unconfined.set_process(Some(Process::default()));
+        assert!(adapt(&mut unconfined, &layout, &path_of("abc")).unwrap().is_none());
+        assert!(!permitted(&unconfined).contains(&Capability::SysAdmin));
     }
 }

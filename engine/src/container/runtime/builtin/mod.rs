@@ -5,6 +5,7 @@
 //! purpose is this container.
 
 mod adapt;
+mod filter;
 
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -34,8 +35,9 @@ impl Runtime for BuiltIn {
     fn create(&mut self, job: &Job, streams: Option<Streams>) -> Result<i32, Failure> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)
             .map_err(|e| Failure::runtime(format!("can't make a pipe: {e}")))?;
-        let bundle = own_bundle(job)?;
-        let container = build(job, bundle, streams, Exec::new(writer)).map_err(|e| failure(&e))?;
+        let (bundle, filter) = own_bundle(job)?;
+        let exec = Exec::new(writer, filter);
+        let container = build(job, bundle, streams, exec).map_err(|e| failure(&e))?;
         let Some(pid) = container.pid() else {
             return Err(Failure::runtime("the container has no process"));
         };
@@ -57,13 +59,16 @@ impl Runtime for BuiltIn {
     }
 }
 
-/// The library's own edition of the bundle.
-fn own_bundle(job: &Job) -> Result<PathBuf, Failure> {
+/// The library's own edition of the bundle, and the filter for the command.
+fn own_bundle(job: &Job) -> Result<(PathBuf, Option<Vec<u8>>), Failure> {
     let at = |what: &str, e: &dyn std::fmt::Display| Failure::runtime(format!("can't {what}: {e}"));
     let mut spec = Spec::load(job.bundle.join("config.json"))
         .map_err(|e| at("read the runtime specification", &e))?;
     let layout = Layout::probe().map_err(|e| at("look at control groups", &e))?;
-    adapt(&mut spec, &layout, &job.cgroup).map_err(|e| at("adapt the specification", &e))?;
+    let profile =
+        adapt(&mut spec, &layout, &job.cgroup).map_err(|e| at("adapt the specification", &e))?;
+    let program = profile.map(|profile| filter::program(&job.filters, &profile));
+    let program = program.transpose().map_err(Failure::runtime)?;
     let bundle = job.bundle.join("builtin");
     let text = serde_json::to_vec(&spec).map_err(|e| at("write the specification", &e))?;
     fs::DirBuilder::new()
@@ -71,7 +76,7 @@ fn own_bundle(job: &Job) -> Result<PathBuf, Failure> {
         .create(&bundle)
         .and_then(|()| fs::write(bundle.join("config.json"), text))
         .map_err(|e| at("write the specification", &e))?;
-    Ok(bundle)
+    Ok((bundle, program))
 }
 
 fn build(
