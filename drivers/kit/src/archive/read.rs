@@ -23,8 +23,10 @@ pub struct Reader<'a> {
     limits: Limits,
     global: Extensions,
     global_bytes: u64,
-    /// What is left of the current entry, with the padding after it.
+    /// What is left of the current entry's content.
     rest: u64,
+    /// The bytes behind it up to the next block.
+    padding: u64,
     entries: u64,
     bytes: u64,
 }
@@ -58,6 +60,7 @@ impl<'a> Reader<'a> {
             global: Extensions::default(),
             global_bytes: 0,
             rest: 0,
+            padding: 0,
             entries: 0,
             bytes: 0,
         }
@@ -68,13 +71,16 @@ impl<'a> Reader<'a> {
     ///
     /// An archive without the two zero blocks at its end is taken as it is, as
     /// all programs do: a stream that was cut off between two entries can't be
-    /// told from one that was written like that. Its digest tells.
+    /// told from one that was written like that. Its digest tells. The same
+    /// goes for the zeros that fill up the last entry's last block: `umoci
+    /// insert` leaves them out, and what is written in Go doesn't miss them.
     ///
     /// # Errors
     /// `BadDiff`, with the rule and the entry's name or position; `Io`.
     pub fn next_entry(&mut self) -> Result<Option<Entry>> {
-        let rest = std::mem::take(&mut self.rest);
-        self.source.take(rest, &mut |_| Ok(()))?;
+        if !self.leave_entry()? {
+            return Ok(None);
+        }
         let mut pending = Pending::default();
         loop {
             let Some(block) = self.header_block(&pending)? else { return Ok(None) };
@@ -85,6 +91,14 @@ impl<'a> Reader<'a> {
                 _ => return self.entry(&header, &block, pending).map(Some),
             }
         }
+    }
+
+    /// Goes to the end of the current entry; `false` if the stream ends in its
+    /// padding.
+    fn leave_entry(&mut self) -> Result<bool> {
+        let (rest, padding) = (std::mem::take(&mut self.rest), std::mem::take(&mut self.padding));
+        self.source.take(rest, &mut |_| Ok(()))?;
+        Ok(self.source.take_at_most(padding, &mut |_| Ok(()))? == 0)
     }
 
     /// Hands out the content of the current entry in pieces: each with its
@@ -227,9 +241,7 @@ impl<'a> Reader<'a> {
             }
         };
         let content = stored - before;
-        self.rest = content
-            .checked_add(padding(stored))
-            .ok_or_else(|| self.bad("a size that is too large"))?;
+        (self.rest, self.padding) = (content, padding(stored));
         if let Some(map) = map {
             let map = map.checked(content).map_err(|rule| self.bad(rule))?;
             entry.size = map.size();

@@ -48,18 +48,27 @@ impl<'a> Source<'a> {
         len: u64,
         sink: &mut dyn FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
+        match self.take_at_most(len, sink)? {
+            0 => Ok(()),
+            _ => Err(self.cut_off()),
+        }
+    }
+
+    /// As [`take`](Self::take), but tells how many bytes the stream lacks.
+    pub(super) fn take_at_most(
+        &mut self,
+        len: u64,
+        sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+    ) -> Result<u64> {
         let mut left = len;
-        while left > 0 {
-            if self.start == self.end && self.fill()? == 0 {
-                return Err(self.cut_off());
-            }
+        while left > 0 && (self.start < self.end || self.fill()? > 0) {
             let there = self.buffer.get(self.start..self.end).unwrap_or_default();
             let piece = usize::try_from(left).map_or(there.len(), |left| left.min(there.len()));
             sink(there.get(..piece).unwrap_or_default())?;
             self.consume(piece);
             left -= piece as u64;
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Reads on to the end of the stream, whatever there is.

@@ -100,3 +100,21 @@ fn layers_that_umoci_writes_are_applied() {
         fs::remove_dir_all(&again).unwrap();
     }
 }
+
+/// It leaves out the end of the archive, and of the last block.
+#[test]
+fn files_that_umoci_inserts_are_there() {
+    if is_missing() {
+        return;
+    }
+    let room = Room::new();
+    let (root, file) = (room.root(), room.path().join("file"));
+    fs::write(&file, "inserted").unwrap();
+    let mut layout = Layout::write(&room.path().join("layout"), &[diff(None, &root)]);
+    let image = format!("{}:image", layout.path().display());
+    umoci(&["insert", "--image", &image, file.to_str().unwrap(), "/dir/file"]);
+    let written = layout.last_layer();
+    assert_ne!(written.len() % 512, 0, "umoci fills its blocks now: this test shows nothing");
+    apply(&root, &written).unwrap();
+    assert_eq!(fs::read(root.join("dir/file")).unwrap(), b"inserted");
+}

@@ -2,7 +2,9 @@
 
 use graphdriver_api::{Base, ErrorKind};
 
-use crate::suite::archive::{Format, Item, Map, archive, end, gnu_sparse, pax_sparse, unended};
+use crate::suite::archive::{
+    BLOCK, Format, Item, Map, archive, end, gnu_sparse, pax_sparse, unended,
+};
 use crate::suite::case::cases;
 use crate::suite::context::Context;
 use crate::suite::stop::{Verdict, When, ensure, refused, refused_as, same};
@@ -153,11 +155,13 @@ fn cut_off_anywhere_is_refused(cx: &Context<'_>) -> Verdict {
     ];
     let whole = archive(&items);
     // Where one entry has ended and the next not begun, only the missing end
-    // of the archive tells; some writers leave that out, and a digest of the
-    // stream is what shows that something is missing there.
+    // of the archive tells, and behind content the missing zeros that fill its
+    // last block. Some writers leave that out, and a digest of the stream is
+    // what shows that something is missing there.
     let mut between = vec![0];
-    for count in 1..=items.len() {
-        between.push(unended(&items[..count]).len());
+    for (count, content) in (1..=items.len()).zip([0_usize, 1300, 1, 0]) {
+        let end = unended(&items[..count]).len();
+        between.extend(end - content.wrapping_neg() % BLOCK..=end);
     }
     let offsets = (1..whole.len() - 1024).filter(|n| n % 97 == 0 || n % 512 < 2);
     let store = cx.open()?;
