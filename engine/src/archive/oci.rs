@@ -113,17 +113,23 @@ fn parse_index(what: &str, bytes: &[u8]) -> Result<Index> {
     Ok(index)
 }
 
-/// The entries of the top index by what they are called.
+/// The entries of the top index by what they are called: with a name, or with
+/// a word that names nothing but tells images apart all the same.
 fn by_name(entries: Vec<Descriptor>) -> Result<Vec<(Option<Name>, Vec<Descriptor>)>> {
     let mut groups: Vec<(Option<Name>, Vec<Descriptor>)> = Vec::new();
     for entry in entries {
         let name = name_of(&entry)?;
-        match groups.iter_mut().find(|(n, _)| *n == name) {
+        let alike = |d: &Descriptor| name.is_some() || tag(d) == tag(&entry);
+        match groups.iter_mut().find(|(n, group)| *n == name && group.iter().any(alike)) {
             Some((_, group)) => group.push(entry),
             None => groups.push((name, vec![entry])),
         }
     }
     Ok(groups)
+}
+
+fn tag(descriptor: &Descriptor) -> Option<&str> {
+    descriptor.annotation(REF_NAME)
 }
 
 /// A bare word in the specification's annotation is a tag, and no image can be

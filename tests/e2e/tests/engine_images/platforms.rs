@@ -135,3 +135,30 @@ fn entries_with_names_of_their_own_are_images_of_their_own() {
     let nameless: Vec<_> = loaded.iter().filter(|l| l.names.is_empty()).collect();
     assert_eq!(command(&f, &nameless[0].id.to_string()), "tag");
 }
+
+/// As older skopeos write two tags of a repository.
+#[test]
+fn tags_with_platforms_are_images_of_their_own() {
+    let f = Fixture::new();
+    let layout = Layout::new(&f, &three_layers("x:1"), Compression::None);
+    let platform = || Some(json!({ "os": "linux", "architecture": host() }));
+    set(
+        &layout,
+        &[
+            named(variant(&layout, "one", platform()), "v1"),
+            named(variant(&layout, "two", platform()), "v2"),
+            named(
+                variant(
+                    &layout,
+                    "foreign",
+                    Some(json!({ "os": "linux", "architecture": "s390x" })),
+                ),
+                "v2",
+            ),
+        ],
+    );
+    let loaded = f.load(&layout.0).unwrap();
+    let commands: Vec<_> = loaded.iter().map(|l| command(&f, &l.id.to_string())).collect();
+    assert_eq!(commands.len(), 2, "{commands:?}");
+    assert!(commands.contains(&"one".into()) && commands.contains(&"two".into()), "{commands:?}");
+}
