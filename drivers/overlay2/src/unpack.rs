@@ -28,7 +28,7 @@ const NOTE: &str = "unpacked.json";
 /// What a draft whose parent comes later has to be told of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Unpacked {
-    /// No archive has named the root: it takes its parent's attributes.
+    /// An archive has named the root: it doesn't take its parent's attributes.
     #[serde(default)]
     pub(crate) root_named: bool,
     /// Directories with whiteouts in them, and the whiteouts' names.
@@ -87,11 +87,13 @@ impl Overlay2 {
     ) -> Result<Outcome> {
         let outcome = self.apply_upper(diff, tar, Beneath::Unknown, limits)?;
         let note = || -> io::Result<()> {
+            // By an archive before, which then named nothing else.
+            let root_named = outcome.root || Unpacked::read(node.dir())?.root_named;
             let whiteouts = match outcome.applied.whiteouts {
                 0 => Vec::new(),
                 _ => whiteouts(diff)?,
             };
-            Unpacked { root_named: outcome.root, whiteouts }.write(node.dir())
+            Unpacked { root_named, whiteouts }.write(node.dir())
         };
         note().map_err(|e| self.failed(Op::Apply, node, "note what the parent is for", e))?;
         Ok(outcome)

@@ -124,6 +124,28 @@ fn the_root_is_the_parents_unless_the_archive_names_it() {
     });
 }
 
+/// An archive that names nothing else leaves a deferred draft as empty as it
+/// was, and another may follow.
+#[test]
+fn a_root_that_an_earlier_archive_named_stays_as_it_said() {
+    world(|world| {
+        let driver = world.open();
+        let parent = make(&driver, "parent", None, |root| {
+            std::os::unix::fs::chown(root, Some(5), Some(6)).unwrap();
+        });
+        for (base, onto) in [(Base::Deferred, Some(&parent)), (Base::Layer(&parent), None)] {
+            let id = prepare(&driver, "d", base);
+            apply(&driver, &id, &archive(&[("./", "")])).unwrap();
+            apply(&driver, &id, &archive(&[("file", "")])).unwrap();
+            let l = layer(if onto.is_some() { "deferred" } else { "mounted" });
+            driver.commit(&id, &l, onto).unwrap();
+        }
+        let root = |l: &str| tree_of(&driver, &layer(l))[0].trim_end().to_owned();
+        assert_eq!(root("mounted"), "\".\" 40755 0:0 7.0");
+        assert_eq!(root("deferred"), root("mounted"));
+    });
+}
+
 #[test]
 fn attributes_of_the_kernels_are_refused_in_archives() {
     world(|world| {
