@@ -47,10 +47,13 @@ outcome = "EXDEV"
 rule = "the kernel's documentation"
 "#;
 
-fn complaints(text: &str, cases: &[Case]) -> Vec<String> {
+fn runner(cases: &[Case]) -> Runner {
     let host = Host::set_up().unwrap_or_else(|why| panic!("this test needs to mount: {why:?}"));
-    let runner = Runner::new(Subject::new(ModelFactory::new()).in_memory(), host, cases);
-    Expectations::parse(text, cases).unwrap().complaints(&runner.report())
+    Runner::new(Subject::new(ModelFactory::new()).in_memory(), host, cases)
+}
+
+fn complaints(text: &str, cases: &[Case]) -> Vec<String> {
+    Expectations::parse(text, cases).unwrap().complaints(&runner(cases).report())
 }
 
 fn refusal(text: &str) -> String {
@@ -89,6 +92,21 @@ fn the_number_of_cases_is_exact() {
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].contains(&format!("{run} were expected")), "{found:?}");
     }
+}
+
+#[test]
+fn what_applies_is_counted_without_running_it() {
+    let mut cases = [case("law::panics", Kind::Law, panics), CASES[0], CASES[1]];
+    cases[1].needs = &[Need::Quota];
+    assert_eq!(runner(&cases).applicable(), Ok(2));
+    cases[1].needs = &[Need::NoQuota];
+    assert_eq!(runner(&cases).applicable(), Ok(3));
+
+    let expected = Expectations::parse("run = 3", &cases).unwrap();
+    let kernel = "6.1".parse().unwrap();
+    assert_eq!(expected.miscount(kernel, 3), None);
+    let complaint = expected.miscount(kernel, 2).unwrap();
+    assert!(complaint.starts_with("2 cases apply, 3 were expected"), "{complaint}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The `main` of a driver's conformance test: every case a test of its own,
-//! and one more that holds the whole run against the file of expectations.
+//! one more that holds the whole run against the file of expectations, and one
+//! that only counts.
 
 use std::env;
 use std::fs::OpenOptions;
@@ -21,8 +22,11 @@ use crate::expect::{Expectations, Judged};
 /// Names the file that collects what this machine couldn't run, one line each.
 pub const NOT_RUN_ENV: &str = "SAPWOOD_NOT_RUN";
 
-/// The test that counts the others.
+/// The test of the whole run.
 const WHOLE: &str = "suite::as_expected";
+
+/// The test that counts the cases.
+const COUNT: &str = "suite::as_many_as_expected";
 
 /// Runs the suite as a test binary (`harness = false`), under `cargo nextest`,
 /// `cargo test` or by itself. `expectations` is the content of the driver's
@@ -30,7 +34,9 @@ const WHOLE: &str = "suite::as_expected";
 ///
 /// Each case is a test by its name, filtered and listed as tests are. The test
 /// `suite::as_expected` runs what hasn't been run in its process, compares all
-/// of it with `expectations`, and shows the table.
+/// of it with `expectations`, and shows the table. Where each test has a
+/// process of its own and time is dear, `suite::as_many_as_expected` stands in
+/// for it: it runs no case, but sees to it that none has ceased to apply.
 #[must_use]
 pub fn main(subject: Subject, expectations: &str) -> ExitCode {
     if let Some(played) = play_part(&subject) {
@@ -61,7 +67,7 @@ struct Bench {
 }
 
 fn names_only(cases: &[Case]) -> Vec<Trial> {
-    let names = cases.iter().map(|case| case.name).chain([WHOLE]);
+    let names = cases.iter().map(|case| case.name).chain([COUNT, WHOLE]);
     names.map(|name| Trial::test(name, || Ok(()))).collect()
 }
 
@@ -71,6 +77,8 @@ fn trials(bench: Arc<Bench>, cases: &[Case]) -> Vec<Trial> {
         Trial::test(case.name, move || bench.one(&case))
     };
     let mut trials: Vec<_> = cases.iter().map(one).collect();
+    let counting = Arc::clone(&bench);
+    trials.push(Trial::test(COUNT, move || counting.count()));
     trials.push(Trial::test(WHOLE, move || bench.whole()));
     trials
 }
@@ -89,6 +97,14 @@ impl Bench {
         }
     }
 
+    fn count(&self) -> Result<(), Failed> {
+        let applicable = self.runner.applicable()?;
+        match self.expectations.miscount(self.runner.host().kernel(), applicable) {
+            Some(complaint) => Err(complaint.into()),
+            None => Ok(()),
+        }
+    }
+
     fn whole(&self) -> Result<(), Failed> {
         let report = self.runner.report();
         print(&report.to_string())?;
@@ -100,7 +116,7 @@ impl Bench {
 /// Without a mount namespace nothing can be shown at all. That is no success:
 /// each test says that it didn't run.
 fn all_not_run(arguments: &Arguments, cases: &[Case], why: &str) -> ExitCode {
-    let names = cases.iter().map(|case| case.name).chain([WHOLE]);
+    let names = cases.iter().map(|case| case.name).chain([COUNT, WHOLE]);
     let trial = |name: &'static str| {
         let why = why.to_owned();
         Trial::test(name, move || Ok(note_not_run(name, &why)?))

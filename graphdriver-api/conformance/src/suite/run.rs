@@ -99,6 +99,16 @@ impl Runner {
         Report::new(self.subject.factory().name(), self.host.kernel(), done.collect())
     }
 
+    /// How many cases have a meaning with the driver as it is opened here.
+    /// Runs none of them.
+    ///
+    /// # Errors
+    /// The driver can't be asked for its traits.
+    pub fn applicable(&self) -> Result<usize, String> {
+        let unmet = self.cases.iter().map(|(case, _)| self.unmet(case));
+        unmet.map(|need| need.map(|need| usize::from(need.is_none()))).sum()
+    }
+
     fn run(&self, case: &Case) -> Done {
         let alone = case.alone.then(|| self.company.write());
         let beside = (!case.alone).then(|| self.company.read());

@@ -35,7 +35,8 @@ cases! { plans:
         Contract("What somebody in another mount namespace does to see a draft's tree.");
     Law in_another_namespace,
         Contract("How somebody in another mount namespace can mount the draft."), alone true;
-    Law of_a_long_chain, Contract("Cost: a record a layer.");
+    // The contract knows trees that no plan can describe.
+    Behaviour of_a_long_chain, System("fsconfig(2): a parameter after another, each a string");
 }
 
 /// Carries a plan out at `target`, lets `what` work there, and unmounts.
