@@ -34,6 +34,11 @@ pub enum Outcome {
 }
 
 impl Row {
+    /// A suite of one test: a check, or one that could not be run as a whole.
+    pub(crate) fn one(suite: &str, outcome: Outcome, duration: Duration) -> Self {
+        Self { suite: suite.to_owned(), tests: vec![(suite.to_owned(), outcome)], duration }
+    }
+
     /// How many came out like that.
     #[must_use]
     pub fn count(&self, wanted: impl Fn(&Outcome) -> bool) -> usize {
@@ -62,9 +67,8 @@ impl Tally {
         passed > 0 && failed == 0
     }
 
-    /// Adds a suite of one test: a check, or one that could not be run as a whole.
+    /// Adds a [`Row::one`].
     pub(crate) fn add_one(&mut self, suite: &str, outcome: Outcome, duration: Duration) {
-        let tests = vec![(suite.to_owned(), outcome)];
-        self.rows.push(Row { suite: suite.to_owned(), tests, duration });
+        self.rows.push(Row::one(suite, outcome, duration));
     }
 }
