@@ -297,7 +297,7 @@ impl Editor {
     }
 }
 
-fn remove(path: &Path) {
+pub(crate) fn remove(path: &Path) {
     if path.is_dir() && !path.is_symlink() {
         fs::remove_dir_all(path).unwrap();
     } else {
