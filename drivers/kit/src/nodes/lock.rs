@@ -52,7 +52,8 @@ impl Drop for RootGuard<'_> {
     }
 }
 
-/// Takes the lock of a directory that is being made, or says that it is held.
+/// Takes the lock of a directory that is being made, removed or deleted, or
+/// says that it is held.
 /// It lives as long as the descriptor, or until [`release_dir`].
 pub(crate) fn try_dir(dir: impl AsFd) -> io::Result<bool> {
     match flock(dir, FlockOperation::NonBlockingLockExclusive) {

@@ -9,7 +9,7 @@ use rustix::fs;
 use super::call::Call;
 use super::lease::Use;
 use super::query::Node;
-use super::{NodeStore, children, disk, mounted, reclaim};
+use super::{NodeStore, children, disk, lock, mounted, reclaim};
 use crate::fault;
 
 impl NodeStore {
@@ -33,10 +33,16 @@ impl NodeStore {
             if let NodeRef::Layer(id) = node {
                 self.check_childless(call, id, lease.node())?;
             }
+            // `reclaim` leaves it alone as long as it may have to come back.
+            if !lock::try_dir(lease.node().dir()).map_err(call.io("lock the node"))? {
+                return Err(call.fail(ErrorKind::Busy, "it is just being made"));
+            }
             let aside = reclaim::set_aside(self, self.shelf(node), node.as_str());
             aside.map_err(call.io("move the node to the trash"))?
         };
-        self.make_durable(node, &aside).map_err(call.io("flush the removal"))?;
+        let durable = self.make_durable(node, &aside);
+        lock::release_dir(lease.node().dir());
+        durable.map_err(call.io("flush the removal"))?;
         self.tidy_up(lease.node());
         Ok(())
     }

@@ -1,10 +1,13 @@
 //! Several callers at once: threads with stores of their own stand for
 //! processes, because every lock belongs to a descriptor.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 
+use rustix::io::Errno;
+
 use super::*;
+use crate::fault::{Failure, inject};
 
 #[test]
 fn a_draft_that_is_being_made_is_nobodys_yet() {
@@ -153,4 +156,38 @@ fn a_layer_never_loses_its_last_child_unseen() {
         }
     }
     remove_all(&stores[0], dir.path());
+}
+
+/// A removal that can't be flushed is taken back, whole, whoever deletes what
+/// was removed meanwhile.
+#[test]
+fn what_is_not_yet_removed_for_good_is_not_deleted() {
+    let dir = fast_dir();
+    let (store, other) = (open(dir.path()), open(dir.path()));
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                other.reclaim().unwrap();
+            }
+        });
+        let lives = || -> std::io::Result<()> {
+            for _ in 0..300 {
+                prepare(&store, "a", Base::Scratch).map_err(std::io::Error::other)?;
+                let injection = inject("nodes.disk.fsync-dir", 1, Failure::Errno(Errno::IO));
+                let failed = store.remove((&draft("a")).into());
+                drop(injection);
+                if failed.is_ok() {
+                    return Err(std::io::Error::other("it was flushed"));
+                }
+                std::fs::read(dir.path().join("drafts/a/tree/name"))?;
+                store.remove((&draft("a")).into()).map_err(std::io::Error::other)?;
+            }
+            Ok(())
+        };
+        let lived = lives();
+        done.store(true, Ordering::Relaxed);
+        lived.unwrap();
+    });
+    remove_all(&store, dir.path());
 }
