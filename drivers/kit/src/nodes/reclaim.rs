@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use graphdriver_api::{Op, Reclaimed, Result};
 use rustix::fs::{self, AtFlags};
@@ -56,19 +56,27 @@ impl NodeStore {
     }
 }
 
+/// Whether it wasn't deleted, or moved back because its removal has failed,
+/// between our finding and locking it.
+fn is_still(trash: BorrowedFd<'_>, name: &OsStr, root: &OwnedFd) -> io::Result<bool> {
+    match disk::absent_is_none(at::open_dir(trash, name).map_err(Into::into))? {
+        Some(now) => disk::same_file(now, root),
+        None => Ok(false),
+    }
+}
+
 /// Deletes one tree and tells the bytes given back; `None` if another caller
 /// is at it, or was.
 fn delete(trash: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<u64>> {
     let opened = disk::absent_is_none(at::open_dir(trash, name).map_err(Into::into));
     let Some(root) = opened? else { return Ok(None) };
-    if !lock::try_dir(&root)? {
+    if !lock::try_dir(&root)? || !is_still(trash, name, &root)? {
         return Ok(None);
     }
     let bytes = usage_of(root.as_fd())?.bytes;
     fault::point("nodes.reclaim.delete")?;
     at::remove_contents(&root)?;
     fault::point("nodes.reclaim.rmdir")?;
-    let removed = fs::unlinkat(trash, name, AtFlags::REMOVEDIR);
-    // It may have been deleted between our finding and locking it.
-    Ok(disk::absent_is_none(removed.map_err(Into::into))?.map(|()| bytes))
+    fs::unlinkat(trash, name, AtFlags::REMOVEDIR)?;
+    Ok(Some(bytes))
 }

@@ -35,7 +35,7 @@ impl NodeStore {
             }
             // `reclaim` leaves it alone as long as it may have to come back.
             if !lock::try_dir(lease.node().dir()).map_err(call.io("lock the node"))? {
-                return Err(call.fail(ErrorKind::Busy, "it is just being made"));
+                return Err(call.fail(ErrorKind::Busy, "another caller is making or deleting it"));
             }
             let aside = reclaim::set_aside(self, self.shelf(node), node.as_str());
             aside.map_err(call.io("move the node to the trash"))?
