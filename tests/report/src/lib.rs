@@ -57,11 +57,27 @@ pub fn test(request: &Request) -> Result<Tally, Error> {
     let mut tally = Tally::default();
     lints::run(request, &mut tally)?;
     doctests::run(request, &mut tally)?;
-    if let Some(listing) = nextest::run(request, &mut tally)? {
+    if let Some(listing) = nextest::build(request, &mut tally)? {
+        nextest::run(request, &listing, &mut tally)?;
         if !request.without_guests {
             guests::run(request, &listing, &mut tally)?;
         }
         listing.complain_of_nothing(&mut tally);
+    }
+    tally.duration = started.elapsed();
+    Ok(tally)
+}
+
+/// Runs the suites of the virtual machines, and nothing else.
+///
+/// # Errors
+///
+/// As [`test`].
+pub fn guests(request: &Request) -> Result<Tally, Error> {
+    let started = Instant::now();
+    let mut tally = Tally::default();
+    if let Some(listing) = nextest::build(request, &mut tally)? {
+        guests::run(request, &listing, &mut tally)?;
     }
     tally.duration = started.elapsed();
     Ok(tally)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sapwood_report::{Error, Request, Tally, lint, render, test};
+use sapwood_report::{Error, Request, Tally, guests, lint, render, test};
 
 /// Runs what this machine can run, and says what ran and what did not.
 #[derive(Debug, Parser)]
@@ -27,6 +27,8 @@ enum What {
         #[arg(long)]
         without_guests: bool,
     },
+    /// Only what runs in virtual machines.
+    Guests,
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done = match cli.what {
         What::Lint => lint(&request),
         What::Test { .. } => test(&request),
+        What::Guests => guests(&request),
     };
     match done.and_then(|tally| finish(&tally)) {
         Ok(code) => code,

@@ -17,9 +17,9 @@ use crate::{junit, not_run};
 /// Where .config/nextest.toml puts the report.
 const REPORT: &str = "target/nextest/default/junit.xml";
 
-/// Builds, runs, and adds a row for each test binary. Returns what there is to run, or nothing if
-/// it could not be built: then that is the failure.
-pub(crate) fn run(request: &Request, tally: &mut Tally) -> Result<Option<Listing>, Error> {
+/// Builds every program and every test. Returns what there is to run, or nothing if it could not
+/// be built: then that is the failure.
+pub(crate) fn build(request: &Request, tally: &mut Tally) -> Result<Option<Listing>, Error> {
     // Tests start programs of other crates, which building the tests alone would leave as they
     // were: then yesterday's program passes today's tests.
     let mut programs = cargo(request, &["build", "--locked", "--workspace", "--bins"]);
@@ -35,13 +35,17 @@ pub(crate) fn run(request: &Request, tally: &mut Tally) -> Result<Option<Listing
         tally.add_one("build", Outcome::Failed, duration);
         return Ok(None);
     }
-    let listing = Listing::parse(&listed.stdout)?;
+    Listing::parse(&listed.stdout).map(Some)
+}
+
+/// Runs what was built, and adds a row for each test binary.
+pub(crate) fn run(request: &Request, listing: &Listing, tally: &mut Tally) -> Result<(), Error> {
     let mut rows = tests(request)?;
     for (suite, test) in listing.ignored() {
         add(&mut rows, suite, test);
     }
     tally.rows.append(&mut rows);
-    Ok(Some(listing))
+    Ok(())
 }
 
 fn tests(request: &Request) -> Result<Vec<Row>, Error> {
