@@ -162,7 +162,8 @@ pub trait GraphDriver: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `NotFound` (the draft; `onto`), `AlreadyExists` (the layer; the draft
-    /// stays as it was), `Busy` (mounted), `WrongState` (a view; unpacking),
+    /// stays as it was), `Busy` (mounted), `WrongState` (a view; unpacking; a
+    /// commit before couldn't flush it, so that bytes of it may be lost),
     /// `InvalidArgument` (`onto` for a draft that has its base),
     /// `Unsupported` (deeper than `max_depth`).
     fn commit(&self, draft: &DraftId, layer: &LayerId, onto: Option<&LayerId>) -> Result<()>;

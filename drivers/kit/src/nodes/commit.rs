@@ -8,9 +8,10 @@ use rustix::fs;
 use serde_json::Value;
 
 use super::call::Call;
+use super::flush::flush_for_good;
 use super::lease::Use;
 use super::query::Node;
-use super::{NodeStore, children, disk, mounted, unpack};
+use super::{NodeStore, children, disk, mounted};
 use crate::fault;
 
 impl NodeStore {
@@ -45,7 +46,7 @@ impl NodeStore {
         record
             .write(node.dir(), layer.into(), false)
             .map_err(call.io("write the layer's record"))?;
-        unpack::flush(&watch).map_err(call.io("flush the layer"))?;
+        flush_for_good(&watch, node.dir()).map_err(call.io("flush the layer"))?;
         self.move_to_layers(call, draft, layer, parent.as_ref())
     }
 

@@ -12,7 +12,7 @@ use graphdriver_api::{DraftId, ErrorKind, NodeId, NodeRef, Op, Result};
 use super::call::Call;
 use super::query::Node;
 use super::record::{self, Kind};
-use super::{NodeStore, disk, lock, mounted, ticket, unpack};
+use super::{NodeStore, disk, flush, lock, mounted, ticket, unpack};
 
 /// What a draft is wanted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,7 +20,8 @@ pub enum Use {
     /// To be mounted: `stat` says so while the lease lives. Not for a draft
     /// that is unpacking or whose base is deferred (`WrongState`).
     Mount,
-    /// To have its tree changed by the driver. Not for a view (`WrongState`).
+    /// To have its tree changed by the driver. Not for a view, nor for a draft
+    /// that a commit couldn't flush (`WrongState`).
     Change,
     /// To be taken away. For any node, and nobody may be reading it either.
     Remove,
@@ -200,6 +201,12 @@ impl NodeStore {
         if purpose == Use::Change && node.record().kind == Kind::View {
             return Ok(Some("a view never changes: prepare a draft on its layer"));
         }
+        if purpose == Use::Change && self.has_lost_bytes(call, &id)? {
+            return Ok(Some(
+                "it couldn't be written to the medium once, and files in it may be damaged: copy \
+                 what you need, and remove it",
+            ));
+        }
         if purpose == Use::Mount && node.record().deferred {
             return Ok(Some("its base comes only with the commit"));
         }
@@ -208,5 +215,9 @@ impl NodeStore {
             true => Ok(Some("an unpacking was cut off or failed: it can only be removed")),
             false => Ok(None),
         }
+    }
+
+    fn has_lost_bytes(&self, call: Call<'_>, id: &DraftId) -> Result<bool> {
+        flush::has_failed(self.drafts.as_fd(), id).map_err(call.io("look whether it was flushed"))
     }
 }

@@ -12,6 +12,7 @@
 //!   making/<draft>/  a draft that is being made; flock(2) by its maker
 //!   drafts/<draft>/  draft.json, and what the driver keeps
 //!     unpacking      an apply began and hasn't succeeded
+//!     unflushed      a commit's flush failed
 //!   layers/<layer>/  layer.json (and the draft.json that it once had), and
 //!                    what the driver keeps
 //!     children/      draft.<id> and layer.<id>: an empty file for each child
@@ -25,7 +26,7 @@
 //! 1. A node exists if and only if its directory stands in `drafts` or
 //!    `layers`. It comes and goes with one rename, with its record in it.
 //! 2. A record never changes. What changes about a draft is told by other
-//!    files' being there (`unpacking`, `tickets/<draft>`) and by locks.
+//!    files' being there (`unpacking`, `unflushed`, `tickets/<draft>`) and by locks.
 //! 3. A node's link in its parent's `children` is on the medium before the node
 //!    is, and is taken away after it. So a link may be stale, and one is never
 //!    missing; whoever finds a stale one (its node isn't there, or has another
@@ -48,6 +49,7 @@ mod call;
 mod children;
 mod commit;
 mod disk;
+mod flush;
 mod format;
 mod ground;
 mod lease;

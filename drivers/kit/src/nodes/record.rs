@@ -60,9 +60,12 @@ impl From<Kind> for NodeKind {
 pub(crate) fn file_name(node: NodeRef<'_>) -> &'static str {
     match node {
         NodeRef::Draft(_) => "draft.json",
-        NodeRef::Layer(_) => "layer.json",
+        NodeRef::Layer(_) => LAYER,
     }
 }
+
+/// The record of a layer; in a draft's directory, one that doesn't count yet.
+pub(crate) const LAYER: &str = "layer.json";
 
 /// The file whose bytes are the node's locks: of a layer too the record that
 /// it had as a draft, so that who reads a draft's tree while it is committed is

@@ -3,11 +3,11 @@
 //! tree is there too; so nothing half unpacked passes for whole.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use graphdriver_api::{DraftId, Op, Result};
-use rustix::fs;
 
+use super::flush::flush;
 use super::lease::Use;
 use super::query::Node;
 use super::{NodeStore, disk};
@@ -60,10 +60,4 @@ fn unmark(dir: BorrowedFd<'_>) -> io::Result<()> {
         disk::make_mark(dir, MARK)?;
     }
     synced
-}
-
-/// Writes out everything that the file system holds back.
-pub(super) fn flush(watch: impl AsFd) -> io::Result<()> {
-    fault::point("nodes.flush")?;
-    Ok(fs::syncfs(watch)?)
 }
