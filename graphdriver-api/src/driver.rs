@@ -162,10 +162,10 @@ pub trait GraphDriver: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// `NotFound` (the draft; `onto`), `AlreadyExists` (the layer; the draft
-    /// stays as it was), `Busy` (mounted), `WrongState` (a view; unpacking; a
-    /// commit before couldn't flush it, so that bytes of it may be lost),
+    /// stays as it was), `Busy` (mounted), `WrongState` (a view; unpacking),
     /// `InvalidArgument` (`onto` for a draft that has its base),
-    /// `Unsupported` (deeper than `max_depth`).
+    /// `Unsupported` (deeper than `max_depth`). After a flush that failed bytes
+    /// of the draft may be lost: it is `WrongState` from then on.
     fn commit(&self, draft: &DraftId, layer: &LayerId, onto: Option<&LayerId>) -> Result<()>;
 
     /// Removes a node. Idempotent: a node that isn't there is removed.
