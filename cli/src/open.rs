@@ -1,11 +1,12 @@
 //! Choosing and opening the storage driver, and telling people about it.
 
+use std::io;
 use std::sync::Arc;
 
 use graphdriver_api::GraphDriver;
 use graphdriver_api::choice::Choice;
-use sapwood_engine::Engine;
 use sapwood_engine::store::Root;
+use sapwood_engine::{Engine, Error};
 
 use crate::failure::Failure;
 use crate::settings::Settings;
@@ -28,7 +29,7 @@ impl Storage {
     /// The folder is somebody else's; no driver fits, or the one that does
     /// can't be opened: in the words of the store, the choice or the driver.
     pub fn open(settings: &Settings) -> Result<Self, Failure> {
-        let root = Root::open(&settings.root).map_err(|e| Failure::new(e.to_string()))?;
+        let root = Root::open(&settings.root).map_err(|e| unusable(&e))?;
         let (choice, driver) =
             sapwood_registry::open_chosen(root.path(), settings.wish(), &settings.options)
                 .map_err(|e| Failure::new(e.to_string()))?;
@@ -41,8 +42,21 @@ impl Storage {
     /// # Errors
     /// Records that can't be opened, in the words of the store.
     pub fn engine(self) -> Result<Engine, Failure> {
-        Engine::open(self.root, self.driver).map_err(|e| Failure::new(e.to_string()))
+        Ok(Engine::open(self.root, self.driver)?)
     }
+}
+
+/// Why a folder can't be a store, with what to do where the store's own words
+/// don't say it.
+fn unusable(error: &Error) -> Failure {
+    let advice = match error {
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            "; run as root, or choose another folder with --root"
+        }
+        Error::Io { .. } => "; choose another folder with --root",
+        _ => "",
+    };
+    Failure::new(format!("{}{advice}", error.report()))
 }
 
 /// Tells on standard error that other drivers have layers here: they'd

@@ -19,6 +19,11 @@ const DRIVER_VARIABLES: [&str; 2] = ["SAPWOOD_STORAGE_DRIVER", "STORAGE_DRIVER"]
 /// The configuration file when `--config` names none; it may be absent.
 const CONFIG_FILE: &str = "/etc/sapwood/config.toml";
 
+/// Bytes of the root's path: SQLite opens no path of more than 512
+/// (`MAX_PATHNAME` in its os_unix.c), and below the root come
+/// `/engine/DRIVER/metadata.db-journal` and the longest driver's name.
+const LONGEST_ROOT: usize = 512 - 64;
+
 /// Options that every command takes, before or after its name.
 #[derive(Debug, Clone, Args)]
 pub struct GlobalArgs {
@@ -148,8 +153,10 @@ fn merge(
     env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, Failure> {
     let options = file.storage_opts.iter().chain(&args.storage_opts);
+    let root = directory("--root", args.root.clone().or(file.root), "/var/lib/sapwood")?;
+    check_length(&root)?;
     Ok(Settings {
-        root: directory("--root", args.root.clone().or(file.root), "/var/lib/sapwood")?,
+        root,
         runroot: directory("--runroot", args.runroot.clone().or(file.runroot), "/run/sapwood")?,
         driver: driver(args.storage_driver.as_deref(), file.storage_driver, env)?,
         options: DriverOptions(options.map(|o| storage_opt(o)).collect::<Result<_, _>>()?),
@@ -160,6 +167,17 @@ fn directory(option: &str, given: Option<PathBuf>, default: &str) -> Result<Path
     let path = given.unwrap_or_else(|| default.into());
     std::path::absolute(&path)
         .map_err(|e| Failure::new(format!("{option} {}: {e}", path.display())))
+}
+
+fn check_length(root: &Path) -> Result<(), Failure> {
+    let length = root.as_os_str().len();
+    if length <= LONGEST_ROOT {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "--root: its path has {length} bytes, and the store's database takes {LONGEST_ROOT}; \
+         choose another folder"
+    )))
 }
 
 fn driver(
@@ -248,6 +266,19 @@ mod tests {
         let bad = GlobalArgs { storage_opts: vec!["novalue".into()], ..args() };
         let failure = merge(&bad, ConfigFile::default(), |_| None).unwrap_err();
         assert_eq!(failure.to_string(), "--storage-opt takes NAME=VALUE, not \"novalue\"");
+    }
+
+    /// What is longer would fail at the database, with the folder made already.
+    #[test]
+    fn a_root_that_the_database_cannot_open_is_refused() {
+        let root = |length: usize| GlobalArgs {
+            root: Some(format!("/{}", "r".repeat(length - 1)).into()),
+            ..args()
+        };
+        let load = |length| merge(&root(length), ConfigFile::default(), |_| None);
+        assert!(load(LONGEST_ROOT).is_ok());
+        let failure = load(LONGEST_ROOT + 1).unwrap_err().to_string();
+        assert!(failure.starts_with("--root: its path has 449 bytes"), "{failure}");
     }
 
     #[test]

@@ -22,6 +22,9 @@ use crate::image::{Digest, Name, Reference};
 /// Indexes within indexes: two are usual, as many as these are an attack.
 const MAX_DEPTH: u32 = 4;
 
+/// The schema of indexes and manifests (image-spec, manifest.md).
+const SCHEMA: u64 = 2;
+
 /// The name that containerd and Docker give an image, in full.
 const IMAGE_NAME: &str = "io.containerd.image.name";
 
@@ -37,6 +40,7 @@ struct Layout {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Index {
+    schema_version: Option<u64>,
     media_type: Option<String>,
     #[serde(default)]
     manifests: Vec<Descriptor>,
@@ -46,6 +50,7 @@ struct Index {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ManifestFields {
+    schema_version: Option<u64>,
     media_type: Option<String>,
     config: Descriptor,
     #[serde(default)]
@@ -101,6 +106,7 @@ fn check_layout(source: &Source) -> Result<()> {
 fn parse_index(what: &str, bytes: &[u8]) -> Result<Index> {
     let index: Index = serde_json::from_slice(bytes)
         .map_err(|e| Problem::because(format!("{what} can't be understood"), e))?;
+    check_schema(what, index.schema_version)?;
     // A document that is both could be read as two different images.
     if index.layers.is_some() {
         return Err(Problem::new(format!("{what} is an index and a manifest at once")));
@@ -111,6 +117,17 @@ fn parse_index(what: &str, bytes: &[u8]) -> Result<Index> {
         return Err(Problem::new(format!("{what} says that it is a {media_type}")));
     }
     Ok(index)
+}
+
+/// Fields of another schema may mean something else. One that leaves its
+/// number out has those that are known, or isn't understood.
+fn check_schema(what: &str, version: Option<u64>) -> Result<()> {
+    match version {
+        None | Some(SCHEMA) => Ok(()),
+        Some(other) => Err(Problem::new(format!(
+            "{what} is of schema version {other}, and {SCHEMA} is the only one known"
+        ))),
+    }
 }
 
 /// The entries of the top index by what they are called: with a name, or with
@@ -231,6 +248,7 @@ fn image(source: &Source, descriptor: &Descriptor, names: Vec<Name>) -> Result<F
 fn parse_manifest(what: &str, content: &[u8], media_type: &str) -> Result<ManifestFields> {
     let fields: ManifestFields = serde_json::from_slice(content)
         .map_err(|e| Problem::because(format!("{what} can't be understood"), e))?;
+    check_schema(what, fields.schema_version)?;
     if fields.manifests.is_some() {
         return Err(Problem::new(format!("{what} is an index and a manifest at once")));
     }

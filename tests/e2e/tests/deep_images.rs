@@ -1,6 +1,7 @@
 //! Images of many layers, from the archive to a process that sees all of them.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "how long it took")]
 
 use std::time::Instant;
 
