@@ -187,7 +187,16 @@ impl GraphDriver for Overlay2 {
     }
 
     fn commit(&self, draft: &DraftId, layer: &LayerId, onto: Option<&LayerId>) -> Result<()> {
-        self.store.commit(draft, layer, onto, |node| self.seal(node, onto))
+        let mut dir = None;
+        self.store.commit(draft, layer, onto, |node| {
+            let opened = node.dir().try_clone_to_owned();
+            dir = Some(opened.map_err(|e| self.failed(Op::Commit, node, "open the draft", e))?);
+            self.seal(node, onto)
+        })?;
+        // Only now everything is on the medium. In a layer the note says
+        // nothing, so it may stay.
+        dir.map_or(Ok(()), |dir| volatile::forget(dir.as_fd())).ok();
+        Ok(())
     }
 
     fn remove(&self, node: NodeRef<'_>) -> Result<()> {

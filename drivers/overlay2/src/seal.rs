@@ -42,8 +42,6 @@ impl Overlay2 {
         }
         let tidy = || -> io::Result<serde_json::Value> {
             at::remove_tree(draft.dir(), OsStr::new(tree::WORK))?;
-            // The commit flushes everything.
-            volatile::forget(draft.dir())?;
             Ok(serde_json::to_value(private)?)
         };
         tidy().map_err(|e| self.failed(Op::Commit, draft, "tidy the draft up", e))
@@ -81,8 +79,8 @@ impl Overlay2 {
                 op,
                 draft,
                 ErrorKind::Corrupt,
-                "it was written to without flushing, and the host was restarted: its files may be \
-                 damaged; remove it",
+                "it was written to without flushing, and then the host was restarted or the medium \
+                 failed: its files may be damaged; remove it",
             )),
             volatile::State::Durable | volatile::State::Unflushed => Ok(()),
         }

@@ -26,7 +26,7 @@ pub(crate) enum State {
     Durable,
     /// It was mounted without flushing, in this boot.
     Unflushed,
-    /// The same, in an earlier boot.
+    /// The same, in an earlier boot; or flushing it has failed.
     Lost,
 }
 
@@ -50,22 +50,30 @@ fn boot() -> io::Result<String> {
 
 /// Notes, durably, that the draft is mounted without flushing from now on.
 pub(crate) fn begin(dir: BorrowedFd<'_>) -> io::Result<()> {
+    note(dir, &boot()?)
+}
+
+fn note(dir: BorrowedFd<'_>, boot: &str) -> io::Result<()> {
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let mut note = fs::File::from(openat(dir, NOTE, flags, Mode::RUSR | Mode::WUSR)?);
-    io::Write::write_all(&mut note, boot()?.as_bytes())?;
+    io::Write::write_all(&mut note, boot.as_bytes())?;
     note.sync_all()?;
     // Its name too.
     Ok(fsync(dir)?)
 }
 
-/// Makes a draft durable again before it is mounted with flushing.
+/// Makes a draft durable again before it is mounted with flushing. One that
+/// can't be flushed is lost: the kernel has dropped what it couldn't write, and
+/// another flush wouldn't tell.
 pub(crate) fn end(dir: BorrowedFd<'_>) -> io::Result<()> {
-    syncfs(dir)?;
-    forget(dir)
+    match syncfs(dir) {
+        Ok(()) => forget(dir),
+        Err(e) => note(dir, "lost").and(Err(e.into())),
+    }
 }
 
-/// Takes the note away, when everything is on the medium or about to be.
+/// Takes the note away, when everything is on the medium.
 pub(crate) fn forget(dir: BorrowedFd<'_>) -> io::Result<()> {
     match unlinkat(dir, NOTE, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),

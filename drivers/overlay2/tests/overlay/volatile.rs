@@ -50,6 +50,26 @@ fn drafts_of_an_earlier_boot_are_refused() {
     });
 }
 
+/// Until the layer is there, nothing has been flushed.
+#[test]
+fn is_still_known_after_a_commit_that_failed() {
+    world(|world| {
+        let driver = world.open();
+        let d = prepare(&driver, "d", Base::Scratch);
+        with(&driver, &d, &quick(), |t| fs::write(t.join("f"), "1").unwrap()).unwrap();
+        let block = on_disk(world, (&d).into()).with_file_name("layer.json");
+        fs::create_dir(&block).unwrap();
+        driver.commit(&d, &layer("l"), None).unwrap_err();
+        fs::remove_dir(&block).unwrap();
+        // The host is restarted.
+        let note = on_disk(world, (&d).into()).with_file_name("volatile");
+        fs::read(&note).unwrap();
+        fs::write(&note, "another boot").unwrap();
+        let refused = driver.commit(&d, &layer("l"), None).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Corrupt, "{refused}");
+    });
+}
+
 #[test]
 fn can_be_forbidden() {
     world(|world| {
