@@ -11,8 +11,10 @@
 //! | [`user_ns`] | a user namespace that is nothing but an id map |
 //! | [`thread`] | what one thread can change of itself: mount namespace, file system ids |
 //! | [`seccomp`] | a filter for system calls, as a finished program |
+//! | [`device_program`] | which devices a control group may use, as a finished program |
 //! | [`mapped_write`] | a write through a shared memory mapping, for verification |
 
+pub mod device_program;
 pub mod mapped_write;
 pub mod mount_attr;
 pub mod seccomp;

@@ -16,13 +16,13 @@ use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::error::LibcontainerError;
 use libcontainer::syscall::syscall::SyscallType;
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxDeviceCgroup, Spec};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use self::adapt::adapt;
 use super::exec::{Exec, outcome};
 use super::{Failure, Runtime, Streams};
-use crate::container::cgroup::Layout;
+use crate::container::cgroup::{Layout, fence_devices};
 use crate::container::monitor::Job;
 
 /// The library, working on one container.
@@ -35,9 +35,12 @@ impl Runtime for BuiltIn {
     fn create(&mut self, job: &Job, streams: Option<Streams>) -> Result<i32, Failure> {
         let (reader, writer) = pipe_with(PipeFlags::CLOEXEC)
             .map_err(|e| Failure::runtime(format!("can't make a pipe: {e}")))?;
-        let (bundle, filter) = own_bundle(job)?;
-        let exec = Exec::new(writer, filter);
-        let container = build(job, bundle, streams, exec).map_err(|e| failure(&e))?;
+        let own = own_bundle(job)?;
+        let exec = Exec::new(writer, own.filter);
+        let container = build(job, own.bundle, streams, exec).map_err(|e| failure(&e))?;
+        // Nothing of the image's has run yet.
+        fence_devices(&own.layout, &job.cgroup, &own.devices)
+            .map_err(|e| Failure::runtime(e.to_string()))?;
         let Some(pid) = container.pid() else {
             return Err(Failure::runtime("the container has no process"));
         };
@@ -59,16 +62,27 @@ impl Runtime for BuiltIn {
     }
 }
 
-/// The library's own edition of the bundle, and the filter for the command.
-fn own_bundle(job: &Job) -> Result<(PathBuf, Option<Vec<u8>>), Failure> {
+/// The library's own edition of the bundle, and what the library has no part in.
+struct Own {
+    bundle: PathBuf,
+    /// The filter for the command.
+    filter: Option<Vec<u8>>,
+    layout: Layout,
+    /// Rules for devices.
+    devices: Vec<LinuxDeviceCgroup>,
+}
+
+fn own_bundle(job: &Job) -> Result<Own, Failure> {
     let at = |what: &str, e: &dyn std::fmt::Display| Failure::runtime(format!("can't {what}: {e}"));
     let mut spec = Spec::load(job.bundle.join("config.json"))
         .map_err(|e| at("read the runtime specification", &e))?;
     let layout = Layout::probe().map_err(|e| at("look at control groups", &e))?;
     let profile =
         adapt(&mut spec, &layout, &job.cgroup).map_err(|e| at("adapt the specification", &e))?;
-    let program = profile.map(|profile| filter::program(&job.filters, &profile));
-    let program = program.transpose().map_err(Failure::runtime)?;
+    let filter = profile.map(|profile| filter::program(&job.filters, &profile));
+    let filter = filter.transpose().map_err(Failure::runtime)?;
+    let resources = spec.linux().as_ref().and_then(|linux| linux.resources().as_ref());
+    let devices = resources.and_then(|resources| resources.devices().clone()).unwrap_or_default();
     let bundle = job.bundle.join("builtin");
     let text = serde_json::to_vec(&spec).map_err(|e| at("write the specification", &e))?;
     fs::DirBuilder::new()
@@ -76,7 +90,7 @@ fn own_bundle(job: &Job) -> Result<(PathBuf, Option<Vec<u8>>), Failure> {
         .create(&bundle)
         .and_then(|()| fs::write(bundle.join("config.json"), text))
         .map_err(|e| at("write the specification", &e))?;
-    Ok((bundle, program))
+    Ok(Own { bundle, filter, layout, devices })
 }
 
 fn build(
