@@ -84,6 +84,7 @@ pub(crate) fn clean_up_if_needed(engine: &Engine) -> Result<()> {
 ///
 /// Cost: a record of every node, and the removed trees.
 pub(crate) fn clean_up(engine: &Engine) -> Result<Vec<String>> {
+    make_room(engine)?;
     let Some(lock) = Exclusive::try_now(engine.store().dir())? else { return Ok(Vec::new()) };
     let forgotten = engine.store().write(Durability::Full, |t| {
         layers::begin_work(t, CLEANING)?;
@@ -93,7 +94,17 @@ pub(crate) fn clean_up(engine: &Engine) -> Result<Vec<String>> {
     engine.store().write(Durability::Later, layers::end_all_work)?;
     drop(lock);
     engine.driver().reclaim()?;
+    engine.store().keep_room_for_notes();
     Ok(forgotten)
+}
+
+/// Deletes what was removed already, because on a full medium nothing can be
+/// noted before; and if that isn't enough, gives up what is kept for notes.
+pub(crate) fn make_room(engine: &Engine) -> Result<()> {
+    if let Err(e) = engine.driver().reclaim() {
+        tracing::debug!("not deleted: {}", e.report());
+    }
+    engine.store().make_room_for_notes()
 }
 
 /// The caller holds the lock alone.

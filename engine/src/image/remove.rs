@@ -34,6 +34,7 @@ impl Engine {
     /// # Errors
     /// [`Error::Conflict`], and as [`Engine::image`]; nothing was changed then.
     pub fn remove_image(&self, given: &str, force: bool) -> Result<Vec<Removed>> {
+        lease::make_room(self)?;
         let mut image_layers = Vec::new();
         let mut removed = self.store().write(Durability::Full, |t| {
             let image = load(t, &find(t, given)?)?;

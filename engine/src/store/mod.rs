@@ -17,6 +17,7 @@
 pub(crate) mod images;
 pub(crate) mod layers;
 pub(crate) mod lock;
+mod reserve;
 mod root;
 mod schema;
 
@@ -76,14 +77,29 @@ impl Store {
             schema::upgrade(&mut connection)?;
         }
         configure(&connection)?;
+        reserve::keep(&dir);
         Ok(Self { dir, connection: Mutex::new(connection) })
     }
 
-    /// The folder of this store: for records that aren't rows. `metadata.db*`
-    /// and `lock` are taken.
+    /// The folder of this store: for records that aren't rows. `metadata.db*`,
+    /// `lock` and `reserve` are taken.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// To be called by who is about to remove something, before it is noted: on
+    /// a full medium that takes room which is kept for it.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn make_room_for_notes(&self) -> Result<()> {
+        reserve::give_up_if_full(&self.dir).map_err(|e| Error::io("make room in", &self.dir, e))
+    }
+
+    /// To be called when something was removed: the next one may need the room.
+    pub(crate) fn keep_room_for_notes(&self) {
+        reserve::keep(&self.dir);
     }
 
     /// Runs `work` on one consistent state of the database.
