@@ -25,8 +25,10 @@ pub fn start(level: Level) {
 
 /// Prints why a command failed and gives its exit status.
 pub fn failed(failure: &Failure) -> ExitCode {
+    // With one write, or the lines of several processes would mix.
+    let line = format!("sapwood: {failure}\n");
     // If standard error is closed there is nobody left to tell; the status
     // still says it.
-    drop(writeln!(std::io::stderr(), "sapwood: {failure}"));
+    drop(std::io::stderr().write_all(line.as_bytes()));
     ExitCode::from(failure.status)
 }
