@@ -72,7 +72,7 @@ pub fn test(request: &Request) -> Result<Tally, Error> {
 ///
 /// # Errors
 ///
-/// As [`test`].
+/// As [`test()`].
 pub fn guests(request: &Request) -> Result<Tally, Error> {
     let started = Instant::now();
     let mut tally = Tally::default();
