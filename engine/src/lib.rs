@@ -7,6 +7,10 @@ pub mod archive;
 pub mod container;
 mod engine;
 mod error;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
+#[cfg(not(feature = "fault-injection"))]
+mod fault;
 pub mod image;
 pub mod store;
 

@@ -8,6 +8,8 @@
 //!
 //! What a test arms holds for its own thread and for threads that the kit
 //! starts on its behalf, so that tests in one process don't disturb each other.
+//! A program that is there to be cut off as a whole hooks all its points
+//! instead ([`hook`]).
 
 /// Passes the point `name` (`room.call.step`), just before the mutation that
 /// it stands for.
@@ -38,7 +40,7 @@ impl Inherited {
 }
 
 #[cfg(any(test, feature = "fault-injection"))]
-pub use armed::{Failure, Injection, inject, point};
+pub use armed::{Failure, Hook, Injection, hook, inject, point};
 
 #[cfg(any(test, feature = "fault-injection"))]
 pub(crate) use armed::Inherited;
@@ -47,7 +49,18 @@ pub(crate) use armed::Inherited;
 mod armed {
     use std::cell::RefCell;
     use std::io;
-    use std::sync::{Arc, Mutex, PoisonError};
+    use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+    /// Asked at every point of a process, with the point's name.
+    pub type Hook = fn(&'static str) -> io::Result<()>;
+
+    static HOOK: OnceLock<Hook> = OnceLock::new();
+
+    /// Has `hook` decide at every point of this process, whatever the thread,
+    /// from now on. The first hook stays.
+    pub fn hook(hook: Hook) {
+        HOOK.get_or_init(|| hook);
+    }
 
     thread_local! {
         static PLAN: RefCell<Option<Arc<Plan>>> = const { RefCell::new(None) };
@@ -128,6 +141,7 @@ mod armed {
     /// # Errors
     /// What the test injected.
     pub fn point(name: &'static str) -> io::Result<()> {
+        HOOK.get().map_or(Ok(()), |hook| hook(name))?;
         PLAN.with_borrow(|plan| plan.as_ref().map_or(Ok(()), |plan| plan.pass(name)))
     }
 

@@ -14,6 +14,7 @@ use rustix::fs::{AtFlags, OFlags, unlinkat};
 use rustix::io::Errno;
 use sapwood_kit::at::xattr::{self, Target};
 use sapwood_kit::at::{self, Meta, Time, open_beneath};
+use sapwood_kit::fault;
 use sapwood_kit::nodes::Node;
 use sapwood_kit::whiteout::{OverlayFormat, is_content};
 
@@ -125,6 +126,7 @@ fn settle_whiteouts(
 
 /// Whether it changed anything.
 fn settle_whiteout(dir: BorrowedFd<'_>, name: &OsStr, wanted: bool) -> io::Result<bool> {
+    fault::point("overlay2.seal.whiteout")?;
     let settled = match wanted {
         true => OverlayFormat::KERNEL.make_whiteout(dir, name),
         false => unlinkat(dir, name, AtFlags::empty()),

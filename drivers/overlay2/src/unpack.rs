@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
 use sapwood_kit::archive::{Beneath, Form, Outcome, apply};
 use sapwood_kit::at::{Descent, Device, Kind, Meta, Names, open_dir};
+use sapwood_kit::fault;
 use sapwood_kit::nodes::Node;
 use sapwood_kit::whiteout::OverlayFormat;
 use serde::{Deserialize, Serialize};
@@ -144,6 +145,7 @@ impl Unpacked {
     fn write(&self, dir: BorrowedFd<'_>) -> io::Result<()> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        fault::point("overlay2.unpacked.write")?;
         let note = openat(dir, NOTE, flags, Mode::RUSR | Mode::WUSR)?;
         fs::File::from(note).write_all(&serde_json::to_vec(self)?)
     }

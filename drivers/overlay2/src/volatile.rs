@@ -15,6 +15,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::{AtFlags, Mode, OFlags, fsync, openat, syncfs, unlinkat};
 use rustix::io::Errno;
 use sapwood_kit::at;
+use sapwood_kit::fault;
 
 /// In a draft's directory: the boot in which it was mounted without flushing.
 const NOTE: &str = "volatile";
@@ -56,8 +57,10 @@ pub(crate) fn begin(dir: BorrowedFd<'_>) -> io::Result<()> {
 fn note(dir: BorrowedFd<'_>, boot: &str) -> io::Result<()> {
     let flags =
         OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    fault::point("overlay2.volatile.note")?;
     let mut note = fs::File::from(openat(dir, NOTE, flags, Mode::RUSR | Mode::WUSR)?);
     io::Write::write_all(&mut note, boot.as_bytes())?;
+    fault::point("overlay2.volatile.flush")?;
     note.sync_all()?;
     // Its name too.
     Ok(fsync(dir)?)
@@ -75,6 +78,7 @@ pub(crate) fn end(dir: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Takes the note away, when everything is on the medium.
 pub(crate) fn forget(dir: BorrowedFd<'_>) -> io::Result<()> {
+    fault::point("overlay2.volatile.forget")?;
     match unlinkat(dir, NOTE, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(e) => Err(e.into()),

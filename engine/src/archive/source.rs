@@ -15,6 +15,7 @@ use super::folder::Folder;
 use super::member::Member;
 use super::problem::{Problem, Result};
 use super::tar_index::{TarIndex, has_good_checksum};
+use crate::fault;
 
 /// Bytes that are read and written at once.
 const CHUNK: usize = 256 << 10;
@@ -135,6 +136,7 @@ fn unpack(
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(e) => return Err(unpack(e)),
         };
+        fault::point("load.spool.write").map_err(store)?;
         out.write_all(chunk.get(..got).unwrap_or_default()).map_err(store)?;
         written += got as u64;
         passed(written);

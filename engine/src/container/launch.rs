@@ -23,6 +23,7 @@ use super::spec::mounts::Supplied;
 use super::spec::{self, Decisions, IdRanges, Inputs};
 use super::state::StateDir;
 use super::value::Network;
+use crate::fault;
 
 /// Everything that a launch needs, decided and prepared.
 pub(super) struct Launch<'a> {
@@ -82,6 +83,8 @@ impl Launch<'_> {
             console: console.as_ref().map(|c| c.path().to_owned()),
         };
         let Monitor { process, socket } = monitor;
+        let cut = |e| Error::io("can't give the monitor its job", e);
+        fault::point("run.job.send").map_err(cut)?;
         let foreground = match console {
             Some(console) => {
                 send(socket.as_fd(), &job, &[state.lock()])?;
@@ -96,6 +99,7 @@ impl Launch<'_> {
                 Foreground::with_pipes(socket, signals, made.ends)?
             }
         };
+        fault::point("run.job.sent").map_err(cut)?;
         let ended = foreground.serve(&mut |process| state.note(process));
         if !wait(process)? {
             end_leftovers(id, Some(state))?;
@@ -168,21 +172,18 @@ fn write_bundle(dir: &Path, spec: &Spec) -> Result<()> {
     let path = dir.join("config.json");
     let text = serde_json::to_vec(spec)
         .map_err(|e| Error::invalid("can't write the runtime specification").with_source(e))?;
-    File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&path)
+    fault::point("run.bundle.write")
+        .and_then(|()| {
+            File::options().write(true).create(true).truncate(true).mode(0o600).open(&path)
+        })
         .and_then(|mut file| file.write_all(&text))
         .map_err(|e| Error::io_at("write", &path, e))
 }
 
 fn make_runtime_dir(dir: &Path) -> Result<PathBuf> {
     let path = dir.join("runtime");
-    fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&path)
+    fault::point("run.bundle.mkdir")
+        .and_then(|()| fs::DirBuilder::new().mode(0o700).create(&path))
         .map_err(|e| Error::io_at("create", &path, e))?;
     Ok(path)
 }
@@ -204,6 +205,8 @@ impl Monitor {
     /// There is no room for another process.
     pub(super) fn start() -> Result<Self> {
         let (socket, theirs) = pair()?;
+        fault::point("run.monitor.start")
+            .map_err(|e| Error::io("can't start the container's monitor", e))?;
         let process = Command::new("/proc/self/exe")
             .arg0("sapwood-monitor")
             .arg(super::MONITOR_COMMAND)

@@ -19,6 +19,7 @@ use super::request::{ImageConfig, RunRequest};
 use super::rootfs::{Mounted, Tree, leave_mount_namespace};
 use super::state::StateDir;
 use super::{Containers, init_layer, name};
+use crate::fault;
 use crate::image::Image;
 use crate::store::{Durability, Store, lock::Shared};
 
@@ -231,7 +232,9 @@ fn make_volume_sources(request: &RunRequest) -> Result<()> {
         if is_there(path)? {
             continue;
         }
-        match DirBuilder::new().recursive(true).mode(0o755).create(path) {
+        let made = fault::point("run.volume.mkdir")
+            .and_then(|()| DirBuilder::new().recursive(true).mode(0o755).create(path));
+        match made {
             Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(Error::io_at("create", path, e));
             }

@@ -28,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{Error, Result};
 use super::monitor::ProcessId;
+use crate::fault;
 
 /// The folders of all containers of one store.
 #[derive(Debug, Clone)]
@@ -98,6 +99,7 @@ impl StateRoot {
         let _alone = self.alone()?;
         let dir = self.dir.join(id);
         make_dir(&dir).map_err(|e| Error::io_at("create", &dir, e))?;
+        fault::point("run.folder.lock").map_err(|e| Error::io_at("lock", &dir, e))?;
         let lock = open_lock(&dir.join(LOCK), true)?;
         match try_lock(&lock) {
             Ok(true) => Ok(StateDir { dir, lock }),
@@ -209,7 +211,9 @@ impl StateDir {
         let text = serde_json::to_vec(&running)
             .map_err(|e| Error::invalid("can't write a container's state").with_source(e))?;
         // Whole or not at all: `ps` may look at any time.
-        fs::write(&temporary, text)
+        fault::point("run.note.write")
+            .and_then(|()| fs::write(&temporary, text))
+            .and_then(|()| fault::point("run.note.rename"))
             .and_then(|()| fs::rename(&temporary, &path))
             .map_err(|e| Error::io_at("write", &path, e))
     }
@@ -234,11 +238,12 @@ impl StateDir {
 fn make_dir(path: &Path) -> io::Result<()> {
     // Others may pass through, not look: a container's root, which is nobody
     // special here when ids are mapped, has to reach its files.
+    fault::point("run.folder.make")?;
     DirBuilder::new().mode(0o711).create(path)
 }
 
 fn remove_dir(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
+    match fault::point("run.folder.remove").and_then(|()| fs::remove_dir_all(path)) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io_at("remove", path, e)),
         _ => Ok(()),
     }

@@ -29,6 +29,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
+use crate::fault;
 pub use root::Root;
 
 /// How long a writer waits for another process's transaction. Transactions
@@ -132,6 +133,7 @@ impl Store {
             .transaction_with_behavior(TransactionBehavior::Immediate)
             .map_err(Error::from)?;
         let result = work(&change)?;
+        fault::point("store.commit").map_err(|e| Error::io("record a change in", &self.dir, e))?;
         change.commit().map_err(Error::from)?;
         Ok(result)
     }

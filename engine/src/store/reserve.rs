@@ -11,6 +11,8 @@ use std::path::Path;
 
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
+use crate::fault;
+
 /// The file's name in the store's folder.
 const NAME: &str = "reserve";
 
@@ -25,12 +27,14 @@ pub(super) fn keep(dir: &Path) {
         if path.try_exists()? || free(dir)? < 8 * SIZE {
             return Ok(());
         }
+        fault::point("store.reserve.create")?;
         let file = File::create(&path)?;
-        let kept = fallocate(&file, FallocateFlags::empty(), 0, SIZE);
+        let kept = fault::point("store.reserve.allocate")
+            .and_then(|()| Ok(fallocate(&file, FallocateFlags::empty(), 0, SIZE)?));
         if kept.is_err() {
             fs::remove_file(&path)?;
         }
-        Ok(kept?)
+        kept
     };
     if let Err(e) = kept() {
         tracing::debug!("no room is kept for a full medium: {e}");
@@ -45,6 +49,7 @@ pub(super) fn give_up_if_full(dir: &Path) -> io::Result<()> {
     if free(dir)? >= SIZE {
         return Ok(());
     }
+    fault::point("store.reserve.remove")?;
     match fs::remove_file(dir.join(NAME)) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::fault;
 
 /// The marker's name.
 const MARKER: &str = "sapwood.json";
@@ -124,8 +125,10 @@ fn write_marker(root: &Path) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let mut file = tempfile::Builder::new().prefix(MARKER_TEMPORARY).tempfile_in(root)?;
         serde_json::to_writer(&mut file, &Marker { format: FORMAT })?;
+        fault::point("store.marker.write")?;
         file.write_all(b"\n")?;
         file.as_file().sync_all()?;
+        fault::point("store.marker.rename")?;
         file.persist(root.join(MARKER))?;
         Ok(())
     };
@@ -163,14 +166,19 @@ fn foreign(root: &Path, found: &[std::ffi::OsString]) -> Error {
 }
 
 fn make_dir(path: &Path, mode: u32) -> Result<()> {
-    match DirBuilder::new().mode(mode).create(path) {
+    let made = fault::point("store.mkdir").and_then(|()| DirBuilder::new().mode(mode).create(path));
+    match made {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", path, e)),
         _ => Ok(()),
     }
 }
 
 fn sync(dir: &Path) -> Result<()> {
-    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| Error::io("flush", dir, e))
+    let synced = || {
+        fault::point("store.fsync-dir")?;
+        File::open(dir)?.sync_all()
+    };
+    synced().map_err(|e| Error::io("flush", dir, e))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use rustix::io::{Errno, Result};
 use super::descent::Descent;
 use super::list::Names;
 use super::meta::Kind;
+use crate::fault;
 
 /// What was removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,7 +31,7 @@ pub struct Removed {
 /// again goes on.
 pub fn remove_tree(dir: impl AsFd, name: &OsStr) -> Result<Removed> {
     let dir = dir.as_fd();
-    match fs::unlinkat(dir, name, AtFlags::empty()) {
+    match unlink_name(dir, name) {
         Ok(()) => return Ok(Removed { entries: 1 }),
         Err(Errno::NOENT) => return Ok(Removed::default()),
         // Linux says ISDIR; POSIX allows PERM, which some file systems give.
@@ -42,9 +43,24 @@ pub fn remove_tree(dir: impl AsFd, name: &OsStr) -> Result<Removed> {
         Err(Errno::NOENT) => return Ok(Removed::default()),
         Err(e) => return Err(e),
     };
-    fs::unlinkat(dir, name, AtFlags::REMOVEDIR)?;
+    remove_dir(dir, name)?;
     removed.entries += 1;
     Ok(removed)
+}
+
+fn unlink_name(dir: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+    injected("at.remove.unlink")?;
+    fs::unlinkat(dir, name, AtFlags::empty())
+}
+
+fn remove_dir(dir: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+    injected("at.remove.rmdir")?;
+    fs::unlinkat(dir, name, AtFlags::REMOVEDIR)
+}
+
+/// A fault in the terms of these calls.
+fn injected(name: &'static str) -> Result<()> {
+    fault::point(name).map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))
 }
 
 /// Removes everything in the directory that `dir` is open on, as
@@ -69,7 +85,7 @@ fn empty(root: OwnedFd) -> Result<Removed> {
             let rest = unlink_files(dir.as_fd(), &mut removed)?;
             descent.push(name, dir, rest)?;
         } else if let Some((_, name, _)) = descent.pop()? {
-            fs::unlinkat(descent.dir(), &name, AtFlags::REMOVEDIR)?;
+            remove_dir(descent.dir(), &name)?;
             removed.entries += 1;
         } else {
             return Ok(removed);
@@ -92,7 +108,7 @@ fn unlink_files(dir: BorrowedFd<'_>, removed: &mut Removed) -> Result<Rest> {
 
 /// Whether the name could be unlinked; false for a directory.
 fn unlink(dir: BorrowedFd<'_>, name: &OsStr) -> Result<bool> {
-    match fs::unlinkat(dir, name, AtFlags::empty()) {
+    match unlink_name(dir, name) {
         Ok(()) | Err(Errno::NOENT) => Ok(true),
         Err(Errno::ISDIR) => Ok(false),
         Err(e) => Err(e),

@@ -55,6 +55,7 @@ pub(super) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> 
 
 /// Makes a directory of our own; `false` if there was one.
 pub(super) fn make_dir(at: impl AsFd, name: &str) -> io::Result<bool> {
+    fault::point("nodes.disk.mkdir")?;
     match fs::mkdirat(at, name, PRIVATE_DIR) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),
@@ -89,6 +90,7 @@ pub(super) fn read_all(file: &File) -> io::Result<Vec<u8>> {
 
 /// Makes an empty file; no error if there is one.
 pub(super) fn make_mark(at: impl AsFd, name: &str) -> io::Result<()> {
+    fault::point("nodes.disk.mark")?;
     match fs::mknodat(at, name, FileType::RegularFile, PRIVATE_FILE, 0) {
         Ok(()) | Err(Errno::EXIST) => Ok(()),
         Err(e) => Err(e.into()),
@@ -98,6 +100,7 @@ pub(super) fn make_mark(at: impl AsFd, name: &str) -> io::Result<()> {
 /// Writes a file, flushed only if `flush`. What was there is written over.
 pub(super) fn write_file(at: impl AsFd, name: &str, bytes: &[u8], flush: bool) -> io::Result<()> {
     let flags = OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC;
+    fault::point("nodes.disk.create")?;
     let fd = fs::openat(at, name, flags | OFlags::NOFOLLOW, PRIVATE_FILE)?;
     let mut file = File::from(fd);
     fault::point("nodes.disk.write")?;
@@ -128,11 +131,13 @@ pub(super) fn sync_dir(dir: impl AsFd) -> io::Result<()> {
 
 /// Removes a file; `false` if there was none.
 pub(super) fn remove_file(at: impl AsFd, name: &str) -> io::Result<bool> {
+    fault::point("nodes.disk.unlink")?;
     Ok(absent_is_none(fs::unlinkat(at, name, AtFlags::empty()).map_err(Into::into))?.is_some())
 }
 
 /// Removes an empty directory; `false` if there was none.
 pub(super) fn remove_dir(at: impl AsFd, name: &str) -> io::Result<bool> {
+    fault::point("nodes.disk.rmdir")?;
     Ok(absent_is_none(fs::unlinkat(at, name, AtFlags::REMOVEDIR).map_err(Into::into))?.is_some())
 }
 

@@ -13,6 +13,7 @@ use crate::container::error::{Error, Result};
 use crate::container::request::RunRequest;
 use crate::container::spec::mounts::Supplied;
 use crate::container::value::Network;
+use crate::fault;
 
 /// The contents.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +56,9 @@ impl EtcFiles {
         ];
         let one = |(name, target, content): (&str, &'static str, &String)| {
             let source = dir.join(name);
-            fs::write(&source, content).map_err(|e| Error::io_at("write", &source, e))?;
+            fault::point("run.etc.write")
+                .and_then(|()| fs::write(&source, content))
+                .map_err(|e| Error::io_at("write", &source, e))?;
             if let Some((uid, gid)) = owner {
                 std::os::unix::fs::chown(&source, Some(uid), Some(gid))
                     .map_err(|e| Error::io_at("change the owner of", &source, e))?;

@@ -11,6 +11,7 @@ use nix::sched::{CloneFlags, unshare};
 use crate::container::error::{Error, Result};
 use crate::container::spec::IdRanges;
 use crate::container::value::IdRange;
+use crate::fault;
 
 /// Gives this thread, and every process that it starts, mounts of their own.
 /// So a container's mounts are seen by nobody else, and vanish with the last
@@ -89,7 +90,9 @@ impl Mounted {
 }
 
 fn bind(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir(to).map_err(|e| Error::io_at("create", to, e))?;
+    fault::point("run.mount.mkdir")
+        .and_then(|()| fs::create_dir(to))
+        .map_err(|e| Error::io_at("create", to, e))?;
     mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
         .map_err(|e| Error::io_at("mount", to, e))
 }

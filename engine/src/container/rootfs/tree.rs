@@ -1,7 +1,7 @@
 //! A directory tree that is entered by descriptor and never left.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path};
 
@@ -9,6 +9,7 @@ use rustix::fs::{Mode, OFlags, ResolveFlags, mkdirat, openat2, symlinkat};
 use rustix::io::Errno;
 
 use crate::container::error::{Error, Result};
+use crate::fault;
 
 /// Files that are read whole are no larger: an image can't make the engine run
 /// out of memory.
@@ -119,11 +120,14 @@ impl<'a> Tree<'a> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(Error::invalid(format!("{} names no file", path.display())));
         };
-        let attempt = || match make(self.enter(parent)?.as_fd(), Path::new(name)) {
-            Ok(()) | Err(Errno::EXIST) => Ok(()),
-            Err(e) => Err(e),
+        let attempt = || -> io::Result<()> {
+            fault::point("run.tree.make")?;
+            match make(self.enter(parent)?.as_fd(), Path::new(name)) {
+                Ok(()) | Err(Errno::EXIST) => Ok(()),
+                Err(e) => Err(e.into()),
+            }
         };
-        attempt().map_err(|e: Errno| Error::io_at("make the container's", path, e))
+        attempt().map_err(|e| Error::io_at("make the container's", path, e))
     }
 }
 
