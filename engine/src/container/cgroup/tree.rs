@@ -33,9 +33,13 @@ pub fn kill(layout: &Layout, group: &Path) -> Result<bool> {
 }
 
 fn kill_beneath(dir: &Path) -> Result<bool> {
-    let switch = fs::File::options().write(true).open(dir.join("cgroup.kill"));
-    match switch.and_then(|mut file| file.write_all(b"1")) {
-        Ok(()) => return populated(dir),
+    match fs::File::options().write(true).open(dir.join("cgroup.kill")) {
+        Ok(mut switch) => {
+            // Asked before: afterwards they may be gone already.
+            let found = populated(dir)?;
+            switch.write_all(b"1").map_err(|e| Error::io_at("kill the processes in", dir, e))?;
+            return Ok(found);
+        }
         Err(e) if e.kind() == io::ErrorKind::NotFound => {}
         Err(e) => return Err(Error::io_at("kill the processes in", dir, e)),
     }

@@ -32,6 +32,15 @@ impl Fixture {
         open(&self.dir.path().join("root"))
     }
 
+    /// The names in the engine's folder, in order.
+    pub(crate) fn beside_the_records(&self) -> Vec<String> {
+        let names = std::fs::read_dir(self.engine.store().dir()).unwrap();
+        let names = names.map(|e| e.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.collect();
+        names.sort();
+        names
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
