@@ -4,8 +4,10 @@
 //! subjects take turns, and every result is a ratio to a subject of the same
 //! run.
 
+pub mod load;
 pub mod start;
 pub mod stats;
 mod subject;
+pub mod system;
 
-pub use subject::{Measured, Subject, interleave};
+pub use subject::{Candidate, Measured, Subject, interleave};

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use sapwood_bench::start::{Setup, candidates};
-use sapwood_bench::{Measured, Subject, interleave};
+use sapwood_bench::system::Setup;
+use sapwood_bench::{Candidate, Measured, Subject, interleave, load, start};
 
 /// Measure Sapwood beside other systems, taking turns on this machine
 #[derive(Debug, Parser)]
@@ -18,15 +18,29 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Time from starting a container to having cleaned up after it
-    Start(StartArgs),
+    Start {
+        #[command(flatten)]
+        args: Args,
+        /// Turns for each subject
+        #[arg(long, default_value_t = 40)]
+        repetitions: usize,
+    },
+    /// Time until an image is loaded and on the disk
+    Load {
+        #[command(flatten)]
+        args: Args,
+        /// Turns for each subject
+        #[arg(long, default_value_t = 7)]
+        repetitions: usize,
+    },
 }
 
 #[derive(Debug, clap::Args)]
-struct StartArgs {
+struct Args {
     /// The sapwood binary
     #[arg(long, default_value = "target/release/sapwood")]
     sapwood: PathBuf,
-    /// A docker-archive to run `true` from
+    /// A docker-archive; to be started it needs a `true`
     #[arg(long)]
     archive: PathBuf,
     /// Its image's name
@@ -35,9 +49,6 @@ struct StartArgs {
     /// Drivers of Sapwood to measure
     #[arg(long, value_delimiter = ',', default_value = "overlay2,vfs")]
     drivers: Vec<String>,
-    /// Turns for each subject
-    #[arg(long, default_value_t = 40)]
-    repetitions: usize,
     /// Write all samples as JSON to this file
     #[arg(long)]
     json: Option<PathBuf>,
@@ -48,8 +59,11 @@ struct StartArgs {
 
 #[allow(clippy::print_stderr)] // The last word of a command.
 fn main() -> ExitCode {
-    let Command::Start(args) = Cli::parse().command;
-    match start(&args) {
+    let done = match Cli::parse().command {
+        Command::Start { args, repetitions } => compare(&args, repetitions, start::candidates),
+        Command::Load { args, repetitions } => compare(&args, repetitions, load::candidates),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("sapwood-bench: {why}");
@@ -58,7 +72,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn start(args: &StartArgs) -> Result<(), String> {
+fn compare(
+    args: &Args,
+    repetitions: usize,
+    candidates: fn(&Setup, &[String]) -> Vec<Candidate>,
+) -> Result<(), String> {
     let work = tempfile::Builder::new()
         .prefix("sapwood-bench-")
         .tempdir_in(&args.work)
@@ -85,7 +103,7 @@ fn start(args: &StartArgs) -> Result<(), String> {
             }
         }
     }
-    results.splice(0..0, interleave(&mut subjects, args.repetitions, progress(args.repetitions)));
+    results.splice(0..0, interleave(&mut subjects, repetitions, progress(repetitions)));
     drop(subjects);
     report(&results);
     if let Some(path) = &args.json {

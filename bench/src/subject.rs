@@ -15,7 +15,18 @@ pub trait Subject {
     /// One line: what failed. A subject that failed once is out of the run,
     /// because its times would mean something else.
     fn once(&mut self) -> Result<(), String>;
+
+    /// Makes the next turn begin as this one did; not timed.
+    ///
+    /// # Errors
+    /// As [`once`](Self::once).
+    fn undo(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 }
+
+/// A subject, or the name of one that this machine can't run, and why.
+pub type Candidate = Result<Box<dyn Subject>, (String, String)>;
 
 /// A subject's times.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -75,7 +86,9 @@ pub fn interleave(
 fn timed(subject: &mut dyn Subject) -> Result<Duration, String> {
     let start = Instant::now();
     subject.once()?;
-    Ok(start.elapsed())
+    let time = start.elapsed();
+    subject.undo()?;
+    Ok(time)
 }
 
 #[cfg(test)]

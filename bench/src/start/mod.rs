@@ -1,50 +1,54 @@
 //! How long it takes to start a container, run `true` in it, and clean up.
 
-mod command;
-mod docker;
-mod podman;
 mod runc;
-mod sapwood;
-
-use std::path::{Path, PathBuf};
 
 use crate::Subject;
-
-/// What the subjects need.
-#[derive(Debug, Clone)]
-pub struct Setup {
-    /// The `sapwood` binary.
-    pub sapwood: PathBuf,
-    /// A docker-archive with a `true` on its path.
-    pub archive: PathBuf,
-    /// The name by which the archive's image is run.
-    pub image: String,
-    /// A folder for everybody's data; on the file system to be measured.
-    pub work: PathBuf,
-}
-
-/// A subject, or the name of one that this machine can't run, and why.
-pub type Candidate = Result<Box<dyn Subject>, (String, String)>;
+use crate::subject::Candidate;
+use crate::system::{self, Setup, System, command};
 
 /// Everybody, set up and ready: Sapwood on each driver of `drivers`, runc on
 /// the bundle that Sapwood generates, podman, docker.
 #[must_use]
 pub fn candidates(setup: &Setup, drivers: &[String]) -> Vec<Candidate> {
-    let mut all: Vec<Candidate> = Vec::new();
-    for driver in drivers {
-        let name = format!("sapwood {driver}");
-        all.push(boxed(name, sapwood::Sapwood::new(setup, driver)));
-    }
-    all.push(boxed("runc".into(), runc::Runc::new(setup)));
-    all.push(boxed("podman".into(), podman::Podman::new(setup)));
-    all.push(boxed("docker".into(), docker::Docker::new(setup)));
+    let run = |system: system::Candidate| {
+        let system = system?;
+        let name = system.name();
+        Run::new(system, setup)
+            .map(|run| Box::new(run) as Box<dyn Subject>)
+            .map_err(|why| (name, why))
+    };
+    let mut all: Vec<Candidate> = system::ours(setup, drivers).into_iter().map(run).collect();
+    // It takes its bundle from Sapwood, which has loaded the image by now.
+    all.push(match runc::Runc::new(setup) {
+        Ok(runc) => Ok(Box::new(runc)),
+        Err(why) => Err(("runc".into(), why)),
+    });
+    all.extend(system::rivals(setup).into_iter().map(run));
     all
 }
 
-fn boxed<S: Subject + 'static>(name: String, made: Result<S, String>) -> Candidate {
-    made.map(|s| Box::new(s) as Box<dyn Subject>).map_err(|why| (name, why))
+/// `run --rm --network none IMAGE true`.
+struct Run {
+    name: String,
+    system: Box<dyn System>,
+    image: String,
 }
 
-fn make_dir(path: &Path) -> Result<(), String> {
-    std::fs::create_dir_all(path).map_err(|e| format!("can't make {}: {e}", path.display()))
+impl Run {
+    fn new(system: Box<dyn System>, setup: &Setup) -> Result<Self, String> {
+        system::load(system.as_ref(), setup)?;
+        Ok(Self { name: system.name(), system, image: setup.image.clone() })
+    }
+}
+
+impl Subject for Run {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn once(&mut self) -> Result<(), String> {
+        let mut run = self.system.command();
+        run.args(["run", "--rm", "--network", "none"]).args(self.system.run_flags());
+        command::run(run.args([&self.image, "true"]))
+    }
 }

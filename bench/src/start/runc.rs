@@ -9,9 +9,8 @@ use std::process::Command;
 
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-use super::sapwood::command_on;
-use super::{Setup, command, make_dir};
 use crate::Subject;
+use crate::system::{Setup, command, command_on, make_dir};
 
 pub(super) struct Runc {
     bundle: PathBuf,

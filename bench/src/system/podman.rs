@@ -2,17 +2,22 @@
 
 use std::process::Command;
 
-use super::{Setup, command, make_dir};
-use crate::Subject;
+use super::{Setup, System, command, make_dir};
 
 pub(super) struct Podman(Setup);
 
 impl Podman {
     pub(super) fn new(setup: &Setup) -> Result<Self, String> {
-        let new = Self(setup.clone());
         make_dir(&setup.work.join("podman"))?;
-        command::run(new.command().args(["load", "-q", "-i"]).arg(&setup.archive))?;
+        let new = Self(setup.clone());
+        command::run(new.command().arg("info"))?;
         Ok(new)
+    }
+}
+
+impl System for Podman {
+    fn name(&self) -> String {
+        "podman".into()
     }
 
     fn command(&self) -> Command {
@@ -23,17 +28,9 @@ impl Podman {
         command.args(["--events-backend", "file", "--runtime", "runc"]);
         command
     }
-}
 
-impl Subject for Podman {
-    fn name(&self) -> &str {
-        "podman"
-    }
-
-    fn once(&mut self) -> Result<(), String> {
-        // Without CAP_SYS_RESOURCE podman's default limits can't be set.
-        let limits = ["--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:4096"];
-        let run = ["run", "--rm", "--network", "none"];
-        command::run(self.command().args(run).args(limits).args([&self.0.image, "true"]))
+    /// Without `CAP_SYS_RESOURCE` podman's default limits can't be set.
+    fn run_flags(&self) -> &[&str] {
+        &["--ulimit", "nofile=1024:4096", "--ulimit", "nproc=1024:4096"]
     }
 }

@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process};
 
-use super::{Setup, command, make_dir};
-use crate::Subject;
+use super::{Setup, System, command, make_dir};
 
 /// How long the daemon may take until it answers.
 const START: Duration = Duration::from_secs(30);
@@ -22,15 +21,7 @@ impl Docker {
         make_dir(&setup.work.join("docker"))?;
         let mut new = Self { setup: setup.clone(), daemon: start(setup)? };
         new.wait_until_it_answers()?;
-        command::run(new.command().args(["load", "-q", "-i"]).arg(&setup.archive))?;
         Ok(new)
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("docker");
-        let socket = self.setup.work.join("docker.sock");
-        command.arg("-H").arg(format!("unix://{}", socket.display()));
-        command
     }
 
     fn wait_until_it_answers(&mut self) -> Result<(), String> {
@@ -65,14 +56,16 @@ fn start(setup: &Setup) -> Result<Child, String> {
     daemon.spawn().map_err(|e| format!("can't start dockerd: {e}"))
 }
 
-impl Subject for Docker {
-    fn name(&self) -> &str {
-        "docker"
+impl System for Docker {
+    fn name(&self) -> String {
+        "docker".into()
     }
 
-    fn once(&mut self) -> Result<(), String> {
-        let run = ["run", "--rm", "--network", "none", &self.setup.image, "true"];
-        command::run(self.command().args(run))
+    fn command(&self) -> Command {
+        let mut command = Command::new("docker");
+        let socket = self.setup.work.join("docker.sock");
+        command.arg("-H").arg(format!("unix://{}", socket.display()));
+        command
     }
 }
 

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 ///
 /// # Errors
 /// That it couldn't be started, or its status with the last line it printed.
-pub(super) fn run(command: &mut Command) -> Result<(), String> {
+pub(crate) fn run(command: &mut Command) -> Result<(), String> {
     output(command).map(drop)
 }
 
@@ -14,7 +14,7 @@ pub(super) fn run(command: &mut Command) -> Result<(), String> {
 ///
 /// # Errors
 /// As [`run`].
-pub(super) fn output(command: &mut Command) -> Result<String, String> {
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let done =
         command.stdin(Stdio::null()).output().map_err(|e| format!("can't start {name}: {e}"))?;
