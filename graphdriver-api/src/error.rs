@@ -119,6 +119,8 @@ pub enum Op {
     Changes,
     Diff,
     Quota,
+    Check,
+    Repair,
 }
 
 impl fmt::Display for Op {
@@ -144,6 +146,8 @@ impl fmt::Display for Op {
             Self::Changes => "changes",
             Self::Diff => "diff",
             Self::Quota => "quota",
+            Self::Check => "check",
+            Self::Repair => "repair",
         })
     }
 }

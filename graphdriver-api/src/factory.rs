@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::care::Care;
 use crate::driver::GraphDriver;
 use crate::error::Result;
 use crate::status::Fact;
@@ -82,4 +83,10 @@ pub trait DriverFactory: Send + Sync + fmt::Debug {
     /// `Prerequisite` (what [`probe`](Self::probe) would have said),
     /// `Corrupt` (not this driver's root, or of a newer format).
     fn open(&self, root: &Path, options: &DriverOptions) -> Result<Arc<dyn GraphDriver>>;
+
+    /// The power to check and mend a root that isn't open, where the driver has
+    /// it.
+    fn care(&self) -> Option<&dyn Care> {
+        None
+    }
 }

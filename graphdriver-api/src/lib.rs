@@ -141,6 +141,7 @@
 //! can't pass because of a rule of the kernel is listed there with that rule;
 //! a law can't be listed.
 
+mod care;
 pub mod choice;
 mod diff;
 mod driver;
@@ -152,6 +153,7 @@ mod quota;
 mod status;
 mod traits;
 
+pub use care::{Care, Finding, FindingSink, Remedy, Repaired, Severity};
 pub use diff::{
     Applied, Change, ChangeKind, ChangeSink, DiffSummary, Limits, NativeDiff, TarSource,
 };

@@ -66,4 +66,7 @@ pub struct Usage {
     pub bytes: u64,
     /// Inodes, a hard-linked file counted once.
     pub inodes: u64,
+    /// Lengths of regular files, a hard-linked one counted once. Unlike
+    /// `bytes` it doesn't depend on how the medium allocates.
+    pub content: u64,
 }

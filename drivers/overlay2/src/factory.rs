@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use graphdriver_api::{
-    DriverFactory, DriverOptions, Error, ErrorKind, GraphDriver, Op, OptionHelp, Result,
+    Care, DriverFactory, DriverOptions, Error, ErrorKind, GraphDriver, Op, OptionHelp, Result,
     Suitability,
 };
 use rustix::fs::{CWD, Mode, OFlags, openat};
@@ -15,7 +15,7 @@ use crate::driver::Overlay2;
 use crate::options::{self, Options};
 use crate::probe::{self, Misfit, Probe, record};
 use crate::settings::{Settings, max_depth};
-use crate::{NAME, facts, in_use, stack};
+use crate::{NAME, care, facts, in_use, stack};
 
 /// The version of what is in a node's directory.
 const VERSION: u32 = 1;
@@ -80,6 +80,10 @@ impl DriverFactory for Overlay2Factory {
         }
         Ok(Arc::new(Overlay2::new(store, settings, probe)))
     }
+
+    fn care(&self) -> Option<&dyn Care> {
+        Some(&care::CARE)
+    }
 }
 
 fn unsuitable(reason: String, remedy: Option<&'static str>) -> Suitability {
@@ -87,10 +91,15 @@ fn unsuitable(reason: String, remedy: Option<&'static str>) -> Suitability {
 }
 
 fn layout(probe: &Probe) -> Layout {
+    Layout { max_depth: max_depth(probe), ..bare_layout() }
+}
+
+/// What doesn't depend on the host.
+pub(crate) const fn bare_layout() -> Layout {
     Layout {
         driver: NAME,
         version: VERSION,
-        max_depth: max_depth(probe),
+        max_depth: None,
         own: &[stack::EMPTY, in_use::PLACE, HOST],
     }
 }

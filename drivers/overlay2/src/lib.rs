@@ -25,7 +25,9 @@
 //! | `difference` | differences, from what the upper directory names |
 //! | `in_use`, `namespaces`, `holders` | drafts that somebody still writes to |
 //! | `volatile` | drafts that a power cut may have damaged |
+//! | `care` | checking and mending a root |
 
+mod care;
 mod difference;
 mod driver;
 mod factory;

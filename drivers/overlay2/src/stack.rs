@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use sapwood_kit::at::open_dir;
 use sapwood_kit::idmap::Mapped;
 use sapwood_kit::mount::{Detached, MountError, Overlay, Upper, Way};
-use sapwood_kit::nodes::{Kind, Node, NodeStore};
+use sapwood_kit::nodes::{Kind, Node, NodeStore, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::factory::HOST;
@@ -36,10 +36,15 @@ impl Private {
     /// # Errors
     /// `Corrupt`.
     pub(crate) fn of(op: Op, node: &Node) -> Result<Self> {
-        serde_json::from_value(node.record().private.clone()).map_err(|e| {
+        Self::parse(op, node.record()).map_err(|e| e.with_node(node.id()))
+    }
+
+    /// # Errors
+    /// `Corrupt`.
+    pub(crate) fn parse(op: Op, record: &Record) -> Result<Self> {
+        serde_json::from_value(record.private.clone()).map_err(|e| {
             Error::new(ErrorKind::Corrupt, op, "its record holds what overlay2 doesn't know")
                 .with_driver(NAME)
-                .with_node(node.id())
                 .with_source(e)
         })
     }

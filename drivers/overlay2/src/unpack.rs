@@ -24,7 +24,7 @@ use crate::stack::{Part, Stack};
 use crate::{tree, volatile};
 
 /// In a deferred draft's directory: what its parent will be needed for.
-const NOTE: &str = "unpacked.json";
+pub(crate) const NEEDS: &str = "unpacked.json";
 
 /// What a draft whose parent comes later has to be told of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -131,7 +131,7 @@ impl Unpacked {
     /// was applied to.
     pub(crate) fn read(dir: BorrowedFd<'_>) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let note = match openat(dir, NOTE, flags, Mode::empty()) {
+        let note = match openat(dir, NEEDS, flags, Mode::empty()) {
             Ok(note) => note,
             Err(Errno::NOENT) => return Ok(Self::default()),
             Err(e) => return Err(e.into()),
@@ -146,7 +146,7 @@ impl Unpacked {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         fault::point("overlay2.unpacked.write")?;
-        let note = openat(dir, NOTE, flags, Mode::RUSR | Mode::WUSR)?;
+        let note = openat(dir, NEEDS, flags, Mode::RUSR | Mode::WUSR)?;
         fs::File::from(note).write_all(&serde_json::to_vec(self)?)
     }
 }

@@ -18,7 +18,7 @@ use sapwood_kit::at;
 use sapwood_kit::fault;
 
 /// In a draft's directory: the boot in which it was mounted without flushing.
-const NOTE: &str = "volatile";
+pub(crate) const NOTE: &str = "volatile";
 
 /// What the note says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,16 +4,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use graphdriver_api::{
-    DriverFactory, DriverOptions, Error, ErrorKind, GraphDriver, Op, OptionHelp, Result,
+    Care, DriverFactory, DriverOptions, Error, ErrorKind, GraphDriver, Op, OptionHelp, Result,
     Suitability,
 };
 use sapwood_kit::nodes::{Layout, NodeStore, has_nodes};
 
 use crate::driver::Vfs;
-use crate::{NAME, facts, probe};
+use crate::{NAME, care, facts, probe};
 
 /// The version of what is in a node's directory.
 const VERSION: u32 = 1;
+
+/// How its roots are laid out.
+pub(crate) const LAYOUT: Layout =
+    Layout { driver: NAME, version: VERSION, max_depth: None, own: &[] };
 
 /// vfs, before it is opened.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +63,11 @@ impl DriverFactory for VfsFactory {
             };
             failed(ErrorKind::Prerequisite, message).with_path(root)
         })?;
-        let layout = Layout { driver: NAME, version: VERSION, max_depth: None, own: &[] };
-        Ok(Arc::new(Vfs::new(NodeStore::open(root, layout)?, probe)))
+        Ok(Arc::new(Vfs::new(NodeStore::open(root, LAYOUT)?, probe)))
+    }
+
+    fn care(&self) -> Option<&dyn Care> {
+        Some(&care::CARE)
     }
 }
 

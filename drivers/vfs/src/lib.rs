@@ -21,7 +21,9 @@
 //! | `mount` | showing it: a bind mount, so that the kernel knows who uses it |
 //! | `difference` | differences, told by comparing two trees |
 //! | `in_use` | mounts of a draft that outlived the one we know of |
+//! | `care` | checking and mending a root |
 
+mod care;
 mod difference;
 mod driver;
 mod factory;

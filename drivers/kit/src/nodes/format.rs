@@ -20,14 +20,21 @@ use crate::at::xattr::{self, Target};
 /// The version of what is the same for all drivers: layout and records.
 const NODES_VERSION: u32 = 1;
 
-const FILE: &str = "format";
-const OWN_DIRS: [&str; 6] = ["making", "drafts", "layers", "mounts", "tickets", "trash"];
+pub(super) const FILE: &str = "format";
+pub(super) const OWN_DIRS: [&str; 6] = ["making", "drafts", "layers", "mounts", "tickets", "trash"];
 
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Format {
     driver: String,
     version: u32,
     nodes: u32,
+}
+
+impl Format {
+    fn of(layout: &Layout) -> Self {
+        let driver = layout.driver.to_owned();
+        Self { driver, version: layout.version, nodes: NODES_VERSION }
+    }
 }
 
 /// Opens or founds the root. Nothing is recovered yet.
@@ -46,7 +53,7 @@ pub(super) fn open(call: Call<'_>, root: &Path, layout: Layout) -> Result<NodeSt
     assemble(layout, path, dir, lock).map_err(call.io("open the root's directories"))
 }
 
-fn assemble(
+pub(super) fn assemble(
     layout: Layout,
     path: std::path::PathBuf,
     root: OwnedFd,
@@ -88,15 +95,14 @@ fn make_root(root: &Path) -> io::Result<()> {
 
 /// Makes sure that the root is this driver's, and makes it so if it is empty.
 fn claim(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
-    let ours =
-        Format { driver: layout.driver.to_owned(), version: layout.version, nodes: NODES_VERSION };
+    let ours = Format::of(layout);
     match read(root).map_err(call.io("read the root's format"))? {
         Some(bytes) => judge(call, &ours, &bytes),
-        None => found(call, root, &ours),
+        None => found(call, root, layout),
     }
 }
 
-fn read(root: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
+pub(super) fn read(root: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
     disk::find_file(root, FILE)?.map(|file| disk::read_all(&file)).transpose()
 }
 
@@ -118,10 +124,33 @@ fn judge(call: Call<'_>, ours: &Format, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn found(call: Call<'_>, root: &OwnedFd, ours: &Format) -> Result<()> {
+fn found(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
     refuse_strays(call, root)?;
-    let write = || -> io::Result<()> { disk::replace_file(root, FILE, &serde_json::to_vec(ours)?) };
-    write().map_err(call.io("write the root's format"))
+    write(root, layout).map_err(call.io("write the root's format"))
+}
+
+/// Refuses what is another driver's or of a newer version, and what was never
+/// a root. One whose format is missing or damaged, and has the directories of
+/// a root, isn't refused.
+pub(super) fn check_ours(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
+    let bytes = read(root).map_err(call.io("read the root's format"))?;
+    match bytes.filter(|bytes| is_readable(bytes)) {
+        Some(bytes) => judge(call, &Format::of(layout), &bytes),
+        None => match disk::find_dir(root, "layers").map_err(call.io("read the root"))? {
+            Some(_) => Ok(()),
+            None => refuse_strays(call, root),
+        },
+    }
+}
+
+/// Whether that is a root's format, of whatever driver and version.
+pub(super) fn is_readable(bytes: &[u8]) -> bool {
+    serde_json::from_slice::<Format>(bytes).is_ok()
+}
+
+/// Writes the root's format. Durable on return.
+pub(super) fn write(root: &OwnedFd, layout: &Layout) -> io::Result<()> {
+    disk::replace_file(root, FILE, &serde_json::to_vec(&Format::of(layout))?)
 }
 
 /// Refuses a directory without a format that holds what isn't ours.
@@ -142,13 +171,13 @@ fn refuse_strays(call: Call<'_>, root: &OwnedFd) -> Result<()> {
 /// What may lie in a directory that is about to become a root: what a founding
 /// leaves that is cut off, the directory that ext4 has at the top of a file
 /// system, and what drivers try things in.
-fn is_ours(name: &OsStr) -> bool {
+pub(super) fn is_ours(name: &OsStr) -> bool {
     name == ".format.new"
         || name == "lost+found"
         || name.as_encoded_bytes().starts_with(ground::PREFIX.as_bytes())
 }
 
-fn make_dirs(root: &OwnedFd, own: &[&str]) -> io::Result<()> {
+pub(super) fn make_dirs(root: &OwnedFd, own: &[&str]) -> io::Result<()> {
     let mut made = false;
     for name in OWN_DIRS.iter().chain(own) {
         if disk::make_dir(root, name)? {

@@ -46,6 +46,7 @@
 //! file system).
 
 mod call;
+mod care;
 mod children;
 mod commit;
 mod disk;
@@ -78,6 +79,7 @@ use graphdriver_api::{NodeRef, Op, Recovered, Result};
 use call::Call;
 use lock::RootLock;
 
+pub use care::{Action, Found, NodeCare, Own, Rules};
 pub use format::has_nodes;
 pub use ground::Ground;
 pub use lease::{Lease, Reading, Use};

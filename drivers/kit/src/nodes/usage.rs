@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use graphdriver_api::Usage;
 
 use super::disk::absent_is_none;
-use crate::at::{FileId, Meta, Names};
+use crate::at::{FileId, Kind, Meta, Names};
 use crate::deep;
 
-/// Counts what a tree holds, its root directory included: allocated bytes, and
-/// inodes, a hard-linked file once.
+/// Counts what a tree holds, its root directory included: allocated bytes,
+/// inodes and content, a hard-linked file once.
 ///
 /// In a tree that changes meanwhile, what comes and goes may be counted or not;
 /// that is no error. Cost: one system call a file. Memory grows with the files
@@ -59,5 +59,8 @@ impl Count {
         // st_blocks counts 512s, whatever the block size.
         self.usage.bytes += meta.blocks * 512;
         self.usage.inodes += 1;
+        if meta.kind == Kind::File {
+            self.usage.content += meta.size;
+        }
     }
 }

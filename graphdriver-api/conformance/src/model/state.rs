@@ -187,5 +187,6 @@ pub(super) fn usage(tree: &Tree) -> Usage {
         counted
     };
     let bytes = tree.files().filter_map(|node| node.bytes()).map(pages).sum::<u64>() * PAGE;
-    Usage { bytes, inodes: tree.len() as u64 }
+    let content = tree.files().filter_map(|node| node.bytes()).map(Bytes::len).sum();
+    Usage { bytes, inodes: tree.len() as u64, content }
 }
