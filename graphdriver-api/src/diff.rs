@@ -77,6 +77,14 @@ pub struct Applied {
     pub bytes: u64,
     /// Whiteouts and opaque markers.
     pub whiteouts: u64,
+    /// How often the archive undid what it had done: something that it had
+    /// brought was replaced by a later entry, or the way through a symbolic
+    /// link by which an entry was reached may lead elsewhere now.
+    ///
+    /// 0 is a promise: when the archive has been applied, the bytes of each
+    /// regular file in it are found at its path. Above 0, only those of some
+    /// of them may be; how much above 0 depends on the driver.
+    pub replaced: u64,
 }
 
 /// What a written diff holds.

@@ -79,6 +79,7 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::ApplyEmptiesDirectories, &["apply::a_directory_entry_replaces_attributes_alone"]),
     (Fault::ApplyCopiesHardLinks, &["links::to_files_of_the_archive"]),
     (Fault::ApplySkipsSpecialFiles, &["apply::makes_every_kind_of_file"]),
+    (Fault::ApplyForgetsReplaced, &["streams::tells_when_bytes_are_not_where_the_archive_says"]),
     (
         Fault::ApplyIgnoresLimits,
         &["limits::of_entries", "limits::of_bytes", "limits::of_depth", "limits::of_attributes"],

@@ -138,6 +138,7 @@ impl Apply<'_> {
 
     fn finish(mut self) -> Result<Outcome> {
         self.tree.finish()?;
+        self.outcome.applied.replaced = self.tree.replaced;
         self.outcome.applied.entries = self.reader.entries();
         self.outcome.applied.bytes = self.reader.bytes();
         Ok(self.outcome)

@@ -318,7 +318,7 @@ fn paths_may_be_longer_than_any_path() {
     let room = Room::new();
     let items = [Item::file(&deep, "1"), Item::link("link", &deep), Item::file("after", "2")];
     let outcome = apply(&room.root(), &archive(&items)).unwrap();
-    assert_eq!(outcome.applied, Applied { entries: 3, bytes: 2, whiteouts: 0 });
+    assert_eq!(outcome.applied, Applied { entries: 3, bytes: 2, whiteouts: 0, replaced: 0 });
     assert_eq!(fs::read(room.root().join("link")).unwrap(), b"1");
     let items = [Item::file(format!(".wh.{}", "n".repeat(200)), "")];
     apply(&room.root(), &archive(&items)).unwrap();

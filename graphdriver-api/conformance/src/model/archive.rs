@@ -13,7 +13,7 @@ mod read;
 mod sparse;
 mod write;
 
-pub(super) use apply::{Footing, apply};
+pub(super) use apply::{Footing, apply, misplaced};
 pub(super) use read::{Archive, read};
 pub(super) use write::write;
 

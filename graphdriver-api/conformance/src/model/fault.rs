@@ -80,6 +80,8 @@ pub enum Fault {
     ApplyCopiesHardLinks,
     /// Device nodes and FIFOs are skipped.
     ApplySkipsSpecialFiles,
+    /// What an archive itself undid is never told.
+    ApplyForgetsReplaced,
     /// Limits are not looked at.
     ApplyIgnoresLimits,
     /// The archive isn't read behind its end marker.
@@ -152,6 +154,7 @@ impl Fault {
         Self::ApplyEmptiesDirectories,
         Self::ApplyCopiesHardLinks,
         Self::ApplySkipsSpecialFiles,
+        Self::ApplyForgetsReplaced,
         Self::ApplyIgnoresLimits,
         Self::ApplyStopsAtMarker,
         Self::ChangesByBytes,

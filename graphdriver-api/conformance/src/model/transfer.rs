@@ -8,7 +8,7 @@ use graphdriver_api::{
     NodeKind, NodeRef, Op, Result, TarSource,
 };
 
-use super::archive::{Archive, Footing, apply, read, write};
+use super::archive::{Archive, Footing, apply, misplaced, read, write};
 use super::driver::Model;
 use super::fault::Fault;
 use super::place::{Place, read_tree};
@@ -36,8 +36,9 @@ impl Model {
         let limits = if self.has(Fault::ApplyIgnoresLimits) { &NO_LIMITS } else { limits };
         // Nobody waits for the stream: the state isn't locked here.
         let archive = read(tar, limits, self.has(Fault::ApplyStopsAtMarker))?;
-        let applied = archive.applied;
-        let content = self.unpacked(draft, archive)?;
+        let mut applied = archive.applied;
+        let (content, replaced) = self.unpacked(draft, archive)?;
+        applied.replaced = if self.has(Fault::ApplyForgetsReplaced) { 0 } else { replaced };
         running.succeed(content)?;
         Ok(applied)
     }
@@ -60,8 +61,9 @@ impl Model {
         Ok(Running { place: &self.place, draft })
     }
 
-    /// What the draft holds with the archive.
-    fn unpacked(&self, id: &DraftId, archive: Archive) -> Result<Content> {
+    /// What the draft holds with the archive, and how many of its files don't
+    /// stand where it says.
+    fn unpacked(&self, id: &DraftId, archive: Archive) -> Result<(Content, u64)> {
         let state = self.place.lock();
         let (mut tree, deferred) = match &state.draft(Op::Apply, id)?.content {
             Content::Memory(tree) => (tree.clone(), None),
@@ -72,12 +74,14 @@ impl Model {
         Ok(match deferred {
             None => {
                 apply(&mut tree, &archive, Footing::Known, self.fault())?;
-                Content::Memory(tree)
+                let replaced = misplaced(&mut tree, &archive);
+                (Content::Memory(tree), replaced)
             }
             Some(mut archives) => {
                 apply(&mut tree, &archive, Footing::Deferred, self.fault())?;
+                let replaced = misplaced(&mut tree, &archive);
                 archives.push(archive);
-                Content::Deferred(archives, tree)
+                (Content::Deferred(archives, tree), replaced)
             }
         })
     }

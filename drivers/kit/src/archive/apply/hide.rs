@@ -58,6 +58,7 @@ impl Tree {
     pub(super) fn remove(&mut self, name: &OsStr) -> Result<()> {
         self.touch();
         self.forget_links();
+        self.count_removed(name)?;
         let remove = || -> std::io::Result<()> {
             fault::point("archive.apply.remove")?;
             at::remove_tree(self.dir(), name)?;
@@ -105,6 +106,7 @@ impl Tree {
 
     fn purge(&mut self, dir: OwnedFd, path: PathBuf, state: Option<State>) -> Result<()> {
         self.forget_links();
+        self.count_emptied();
         let Below::Tree(placed) = &self.below else { return Ok(()) };
         let level = Level::read(&dir, state).doing_to(Op::Apply, "read the directory", || &path)?;
         Purge { placed, path, descent: Descent::new(dir, level) }.run()

@@ -70,6 +70,8 @@ impl Apply<'_> {
                 Ok((dir, meta, true))
             }
             Err(Errno::NOTDIR | Errno::LOOP) => {
+                self.tree.count_replaced(name)?;
+                self.tree.count_removed(name)?;
                 let (dir, meta) = self.tree.make_dir(name, true)?;
                 Ok((dir, meta, false))
             }
@@ -174,6 +176,7 @@ impl Apply<'_> {
         self.tree.touch();
         match make(self.tree.dir()) {
             Err(Errno::EXIST) => {
+                self.tree.count_replaced(name)?;
                 self.tree.remove(name)?;
                 make(self.tree.dir()).map_err(failed(doing))
             }

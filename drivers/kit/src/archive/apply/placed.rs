@@ -6,6 +6,7 @@
 //! ones.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::os::unix::ffi::OsStrExt;
@@ -32,13 +33,26 @@ impl Placed {
         self.states.get(&self.hash(path)).copied()
     }
 
-    /// Notes a path; one that has been named stays so.
-    pub(super) fn insert<'a>(&mut self, path: impl Iterator<Item = &'a OsStr>, state: State) {
+    /// Notes a path, and tells what was known of it before; one that has been
+    /// named stays so.
+    pub(super) fn insert<'a>(
+        &mut self,
+        path: impl Iterator<Item = &'a OsStr>,
+        state: State,
+    ) -> Option<State> {
         let hash = self.hash(path);
-        if state == State::Named {
-            self.states.insert(hash, state);
-        } else {
-            self.states.entry(hash).or_insert(state);
+        match self.states.entry(hash) {
+            Entry::Vacant(new) => {
+                new.insert(state);
+                None
+            }
+            Entry::Occupied(mut known) => {
+                let before = *known.get();
+                if state == State::Named {
+                    known.insert(state);
+                }
+                Some(before)
+            }
         }
     }
 

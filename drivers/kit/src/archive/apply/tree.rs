@@ -67,6 +67,12 @@ pub(super) struct Tree {
     /// The last path that led through a symbolic link, and how deep its
     /// directory is: entries beneath a merged `/usr` come in long runs.
     linked: Option<(Vec<OsString>, usize)>,
+    /// Whether an entry was reached through a symbolic link.
+    through_link: bool,
+    /// Whether the archive had brought the current entry's path before.
+    again: bool,
+    /// As [`Applied::replaced`](graphdriver_api::Applied::replaced).
+    pub(super) replaced: u64,
 }
 
 /// What a component turned out to be.
@@ -111,6 +117,9 @@ impl Tree {
             limits: *limits,
             implied: 0,
             linked: None,
+            through_link: false,
+            again: false,
+            replaced: 0,
         })
     }
 
@@ -170,6 +179,7 @@ impl Tree {
         let mut way = Way::new(path, missing);
         let found = self.go(&mut way)?;
         if found && way.links > 0 {
+            self.through_link = true;
             let path = path.iter().map(|name| (*name).to_owned()).collect();
             self.linked = Some((path, self.descent.depth()));
         }
@@ -377,7 +387,8 @@ impl Tree {
     /// passes all directories on the way.
     pub(super) fn mark(&mut self, name: &OsStr) {
         let Below::Tree(placed) = &mut self.below else { return };
-        placed.insert(self.descent.names().chain([name]), State::Named);
+        let before = placed.insert(self.descent.names().chain([name]), State::Named);
+        self.again = before.is_some();
         let dirs = self.descent.data_upwards_mut();
         let news = dirs.map_while(|dir| (!std::mem::replace(&mut dir.noted, true)).then_some(()));
         let news = news.count();
@@ -385,6 +396,44 @@ impl Tree {
         for depth in (depth + 1).saturating_sub(news).max(1)..=depth {
             placed.insert(self.descent.names().take(depth), State::Passed);
         }
+    }
+
+    /// Counts that something at `name` in the current directory is about to be
+    /// replaced, if that undoes what the archive did.
+    pub(super) fn count_replaced(&mut self, name: &OsStr) -> Result<()> {
+        let own = match &self.below {
+            Below::Nothing => true,
+            Below::Tree(_) => self.again,
+            Below::Unknown(_) => {
+                let meta = self.meta(name)?;
+                !self.is_whiteout(name, &meta)?
+            }
+        };
+        self.replaced += u64::from(own);
+        Ok(())
+    }
+
+    /// Counts that something beneath is about to be removed, if an entry may
+    /// have been reached by it: as a symbolic link, or through one within.
+    pub(super) fn count_removed(&mut self, name: &OsStr) -> Result<()> {
+        if !self.through_link {
+            return Ok(());
+        }
+        let meta = Meta::at(self.dir(), name);
+        let may_lead = match meta {
+            Ok(meta) => matches!(meta.kind, Kind::Symlink | Kind::Directory),
+            Err(Errno::NOENT) => false,
+            Err(e) => {
+                return Err(e).doing_to(Op::Apply, "look at the file", || self.join(name));
+            }
+        };
+        self.replaced += u64::from(may_lead);
+        Ok(())
+    }
+
+    /// As [`count_removed`](Self::count_removed), of all in a directory.
+    pub(super) fn count_emptied(&mut self) {
+        self.replaced += u64::from(self.through_link);
     }
 
     /// Leaves the last directories.

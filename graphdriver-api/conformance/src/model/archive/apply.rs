@@ -39,6 +39,13 @@ pub(in super::super) fn apply(
     first.into_iter().chain(second).try_for_each(|entry| apply.one(entry))
 }
 
+/// How many of the archive's regular files don't have their bytes at their path
+/// in `tree`, to which it was applied.
+pub(in super::super) fn misplaced(tree: &mut Tree, archive: &Archive) -> u64 {
+    let apply = Apply { tree, footing: Footing::Known, fault: None };
+    archive.entries.iter().map(|entry| u64::from(!apply.is_in_place(entry))).sum()
+}
+
 fn apply_first(entry: &Entry, fault: Option<Fault>) -> bool {
     match entry {
         Entry::Whiteout(_) => fault != Some(Fault::ApplyWhiteoutsOwnEntries),
@@ -65,6 +72,18 @@ impl Apply<'_> {
             Entry::Whiteout(at) => self.whiteout(at),
             Entry::Opaque(at) => self.opaque(at),
         }
+    }
+
+    fn is_in_place(&self, entry: &Entry) -> bool {
+        let Entry::Node(at, node) = entry else { return true };
+        let (Body::File(bytes), Some((name, above))) = (&node.body, at.split_last()) else {
+            return true;
+        };
+        let dir = self.resolve(at, above).ok().flatten();
+        let there = dir.and_then(|dir| self.tree.node(self.child(dir, name)?));
+        there.is_some_and(
+            |there| matches!(&there.body, Body::File(found) if found.content() == bytes.content()),
+        )
     }
 
     fn node(&mut self, at: &Names, node: &Node) -> Result<()> {

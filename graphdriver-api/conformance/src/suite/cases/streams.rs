@@ -14,6 +14,9 @@ cases! { streams:
     Law an_empty_archive_changes_nothing,
         Contract("the draft's tree is the old tree with the archive's changes");
     Law counts_what_it_held, Contract("What an applied archive held.");
+    Law tells_when_bytes_are_not_where_the_archive_says,
+        Contract("0 is a promise: when the archive has been applied, the bytes of each regular file in it \
+                  are found at its path.");
     Law reads_to_the_very_end,
         Contract("Reads `tar` to its very end, padding included, so that a digest taken on the way covers every byte.");
     Law reads_from_slow_sources, Contract("a result that depends on the two alone");
@@ -45,8 +48,41 @@ fn counts_what_it_held(cx: &Context<'_>) -> Verdict {
         Item::empty("dir/.wh..wh..opq"),
     ];
     let applied = store.unpack(&d, &archive(&items))?;
-    let expected = graphdriver_api::Applied { entries: 6, bytes: 1024, whiteouts: 2 };
+    let expected = graphdriver_api::Applied { entries: 6, bytes: 1024, whiteouts: 2, replaced: 0 };
     same("what it held", applied, expected)
+}
+
+fn tells_when_bytes_are_not_where_the_archive_says(cx: &Context<'_>) -> Verdict {
+    let store = cx.open()?;
+    let (usual, _) = over(&store, |files| {
+        files.write("f", b"1")?;
+        files.dir("dir")?;
+        files.symlink("dir", "link")
+    })?;
+    // What is replaced was there before: nothing of the archive's is.
+    let items = [
+        Item::empty(".wh.f"),
+        Item::file("f", vec![2; 9]),
+        Item::dir("dir"),
+        Item::file("link/x", vec![3; 9]),
+        Item::file("y", vec![4; 9]),
+        Item::hard_link("z", "y"),
+    ];
+    let applied = store.unpack(&usual, &archive(&items))?;
+    same("replaced by an archive as they are", applied.replaced, 0)?;
+    let layer = store.committed(&usual, "usual")?;
+    let undone: [(&str, &[Item]); 4] = [
+        ("a file by a file", &[Item::file("a", vec![5; 9]), Item::file("a", vec![6; 9])]),
+        ("by another way", &[Item::file("dir/a", vec![5; 9]), Item::file("link/a", vec![6; 9])]),
+        ("with its directory", &[Item::file("dir/a", vec![5; 9]), Item::empty("dir")]),
+        ("the link that leads there", &[Item::file("link/a", vec![5; 9]), Item::dir("link")]),
+    ];
+    for (number, (what, items)) in undone.iter().enumerate() {
+        let draft = store.on(&format!("undone{number}"), &layer)?;
+        let applied = store.unpack(&draft, &archive(*items))?;
+        ensure!(applied.replaced > 0, "{what}: not told that it was replaced");
+    }
+    Ok(())
 }
 
 /// Counts what is taken, and whether the end was seen; gives at most `step`
