@@ -35,7 +35,10 @@ fn fill(layer: &mut LayerWriter<'_>, number: usize, share: u64) -> io::Result<()
     let mut left = share;
     let mut count = 0;
     let base = format!("usr/lib/layer{number}");
-    layer.add(&Entry::dir(&base))?;
+    // As those who write layers do, each directory above a change as well.
+    for dir in ["usr", "usr/lib", &base] {
+        layer.add(&Entry::dir(dir))?;
+    }
     if number > 1 {
         replace_below(layer, number - 1, &mut random)?;
     }
@@ -57,6 +60,8 @@ fn fill(layer: &mut LayerWriter<'_>, number: usize, share: u64) -> io::Result<()
 /// What an upgrade does to the layer below.
 fn replace_below(layer: &mut LayerWriter<'_>, below: usize, random: &mut Random) -> io::Result<()> {
     let package = format!("usr/lib/layer{below}/package0");
+    layer.add(&Entry::dir(format!("usr/lib/layer{below}")))?;
+    layer.add(&Entry::dir(&package))?;
     for file in 0..5 {
         layer.add(&Entry::file(format!("{package}/file{file}"), random.content(2048)))?;
     }
