@@ -53,6 +53,16 @@ pub enum Error {
         /// What showed it, where that was another error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// A layer isn't what it was when it came.
+    #[error("layer {layer}: {problem}")]
+    BadLayer {
+        /// Its diff ID.
+        layer: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What showed it, where that was another error.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
     /// The folder given as root holds something else.
     #[error(
         "{} isn't empty and isn't a Sapwood store{}; choose another folder with --root",

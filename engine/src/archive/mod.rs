@@ -25,6 +25,7 @@ use source::Source;
 
 pub(crate) use compression::{Compression, MAGIC_LEN};
 pub(crate) use found::{FoundImage, LayerFile, wrong_digest};
+pub(crate) use member::MemberReader;
 pub(crate) use platform::Platform;
 pub(crate) use problem::Problem;
 

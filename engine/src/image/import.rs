@@ -3,24 +3,21 @@
 use std::fs::File;
 use std::io::{self, Cursor, Read};
 
-use graphdriver_api::{Base, DraftId, DraftSpec, ErrorKind, Limits, NodeRef};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::change::{Change, RunConfig};
 use super::config::Config;
-use super::digest::{Algorithm, ChainId, Digest};
+use super::digest::Digest;
+use super::layer::{self, Incoming, Made};
 use super::lease::{self, Lease};
-use super::load::make::layer_id;
 use super::load::now;
-use super::load::stream::{self, Algorithms, Cancel, StreamError};
-use super::progress::{Event, Progress, Stage};
+use super::progress::Progress;
 use super::reference::Name;
 use crate::archive::{MAGIC_LEN, Platform, Problem};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
-use crate::store::layers::{self, LayerRow};
-use crate::store::{Durability, images};
+use crate::store::{Durability, images, layers};
 
 /// What is imported, and what the image should say of itself.
 #[derive(Debug, Default)]
@@ -33,12 +30,6 @@ pub struct Import {
     pub changes: Vec<Change>,
     /// A remark for the history.
     pub message: Option<String>,
-}
-
-/// A layer that was made.
-struct Made {
-    diff_id: Digest,
-    size: u64,
 }
 
 impl Engine {
@@ -60,76 +51,19 @@ impl Engine {
 
     fn import_layer(&self, file: File, import: &Import, progress: &dyn Progress) -> Result<Digest> {
         let lease = Lease::begin(self.store())?;
-        let draft = lease.draft(0)?;
-        let made = self
-            .import_into(&draft, file, &import.name, progress)
-            .and_then(|made| self.commit_import(&draft, &made).map(|()| made));
-        if made.is_err()
-            && let Err(e) = self.driver().remove(NodeRef::Draft(&draft))
-        {
-            tracing::debug!("left for the clean-up: {}", e.report());
-        }
-        self.record_import(&lease, &made?, import)
-    }
-
-    fn import_into(
-        &self,
-        draft: &DraftId,
-        file: File,
-        name: &str,
-        progress: &dyn Progress,
-    ) -> Result<Made> {
         let len = file.metadata().map_or(0, |m| m.len());
-        let bad = |problem: Problem| problem.in_archive(name);
-        let reader = from_the_start(file).map_err(bad)?;
-        self.driver().prepare(draft, Base::Scratch, &DraftSpec::default())?;
-        progress.event(Event::Layer { name, stage: Stage::Begun(len) });
-        let source = stream::Source {
-            reader,
-            compression: None,
-            algorithms: Algorithms { blob: Algorithm::Sha256, diff_id: Algorithm::Sha256 },
-            cancel: &Cancel::new(false),
-            progress: &|read| progress.event(Event::Layer { name, stage: Stage::Read(read) }),
-        };
-        let (applied, streamed) = stream::through(source, |tar| {
-            let applied = self.driver().apply(draft, tar, &Limits::default());
-            applied.and_then(|applied| stream::drain(tar).map(|()| applied))
-        });
-        match (applied, streamed) {
-            (Ok(applied), Ok(streamed)) => {
-                Ok(Made { diff_id: streamed.diff_id, size: applied.bytes })
-            }
-            (_, Err(StreamError::Bad(problem))) => Err(bad(problem)),
-            (Err(e), _) if e.kind() == ErrorKind::BadDiff => {
-                Err(bad(Problem::because("it can't be unpacked", e)))
-            }
-            (Err(e), _) => Err(e.into()),
-            (Ok(_), Err(StreamError::Stopped)) => Err(bad(Problem::new("it broke off"))),
-        }
-    }
-
-    fn commit_import(&self, draft: &DraftId, made: &Made) -> Result<()> {
-        let chain = ChainId::on(None, &made.diff_id);
-        match self.driver().commit(draft, &layer_id(&chain)?, None) {
-            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                Ok(self.driver().remove(NodeRef::Draft(draft))?)
-            }
-            result => Ok(result?),
-        }
+        let reader = from_the_start(file).map_err(|problem| problem.in_archive(&import.name))?;
+        let incoming = Incoming { reader, name: &import.name, len, strange: true };
+        let made = layer::make(self, &lease, None, incoming, progress)?;
+        self.record_import(&lease, &made, import)
     }
 
     fn record_import(&self, lease: &Lease, made: &Made, import: &Import) -> Result<Digest> {
         let config = describe(made, import)?;
         let id = config.id().to_string();
-        let row = LayerRow {
-            chain_id: made.diff_id.hex().to_owned(),
-            diff_id: made.diff_id.to_string(),
-            parent: None,
-            size: made.size,
-        };
         self.store().write(Durability::Full, |t| {
-            layers::insert(t, &row)?;
-            images::insert(t, &id, config.raw(), Some(&row.chain_id), now())?;
+            layers::insert(t, &made.row)?;
+            images::insert(t, &id, config.raw(), Some(&made.row.chain_id), now())?;
             if let Some(name) = &import.tag {
                 images::set_name(t, name, &id, now())?;
             }

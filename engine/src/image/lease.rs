@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use graphdriver_api::{DraftId, ErrorKind, NodeId};
 
 use super::digest::is_hex;
+use super::outline::file::Outlines;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::store::lock::{Exclusive, Shared};
@@ -91,6 +92,7 @@ pub(crate) fn clean_up(engine: &Engine) -> Result<Vec<String>> {
         layers::forget_unused(t)
     })?;
     remove_unrecorded(engine)?;
+    Outlines::of(engine.store()).sweep(&engine.store().read(layers::all)?)?;
     engine.store().write(Durability::Later, layers::end_all_work)?;
     drop(lock);
     engine.driver().reclaim()?;

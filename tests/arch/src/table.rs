@@ -103,7 +103,9 @@ pub const ROWS: &[Row] = &[
     Row {
         room: Engine,
         place: "engine",
-        uses: &[Api, Sys],
+        // The kit for the format of archives, and for reading trees by
+        // descriptor: decision 0010.
+        uses: &[Api, Kit, Sys],
         tests_use: &[],
         why: "the engine sees drivers only as `dyn GraphDriver`",
     },

@@ -10,11 +10,12 @@ use graphdriver_api::{Base, DraftId, ErrorKind, LayerId, NodeRef};
 
 use super::plan::Job;
 use super::stream::Cancel;
-use super::unpack::{Failure, unpack};
+use super::unpack::{Failure, Unpacked, unpack};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::digest::ChainId;
 use crate::image::lease::Lease;
+use crate::image::outline::file::Outlines;
 use crate::image::progress::{Event, Progress, Stage};
 use crate::store::Durability;
 use crate::store::layers::{self, LayerRow};
@@ -30,7 +31,7 @@ pub(crate) struct Maker<'a> {
 }
 
 /// A worker's result, with the number of its job.
-type Outcome = (usize, Result<u64, Failure>);
+type Outcome = (usize, Result<Unpacked, Failure>);
 
 impl Maker<'_> {
     /// Makes each layer of `jobs` that isn't there, in order, and records it.
@@ -113,10 +114,10 @@ impl Maker<'_> {
     }
 
     /// Without knowing what is beneath it.
-    fn unpack_alone(self, n: usize, job: &Job, cancel: &Cancel) -> Result<u64, Failure> {
+    fn unpack_alone(self, n: usize, job: &Job, cancel: &Cancel) -> Result<Unpacked, Failure> {
         let draft = self.lease.draft(n).map_err(Failure::Other)?;
         let base = if job.parent.is_some() { Base::Deferred } else { Base::Scratch };
-        unpack(self.engine.driver(), (&draft, base), &job.file, cancel, self.progress)
+        self.unpack((&draft, base), job, cancel)
     }
 
     fn commit_as_they_come(
@@ -136,18 +137,18 @@ impl Maker<'_> {
                 early.insert(number, self.unless_failed(outcome)?);
             };
             match outcome {
-                Some(size) => self.commit(n, job, true, size)?,
+                Some(unpacked) => self.commit(n, job, true, unpacked)?,
                 None => self.again_on_parent(n, job, cancel)?,
             }
         }
         Ok(())
     }
 
-    /// The size; `None` for a layer that needs its parent. A failure counts at
-    /// once, whichever layer it is of.
-    fn unless_failed(self, outcome: Result<u64, Failure>) -> Result<Option<u64>> {
+    /// `None` for a layer that needs its parent. A failure counts at once,
+    /// whichever layer it is of.
+    fn unless_failed(self, outcome: Result<Unpacked, Failure>) -> Result<Option<Unpacked>> {
         match outcome {
-            Ok(size) => Ok(Some(size)),
+            Ok(unpacked) => Ok(Some(unpacked)),
             Err(Failure::NeedsParent(e)) => {
                 tracing::debug!("unpacking again on its parent: {}", e.report());
                 Ok(None)
@@ -166,15 +167,27 @@ impl Maker<'_> {
         let draft = self.lease.draft(n)?;
         let parent = job.parent.as_ref().map(layer_id).transpose()?;
         let base = parent.as_ref().map_or(Base::Scratch, Base::Layer);
-        let size = unpack(self.engine.driver(), (&draft, base), &job.file, cancel, self.progress)
-            .map_err(|failure| self.error(failure))?;
-        self.commit(n, job, false, size)
+        let unpacked =
+            self.unpack((&draft, base), job, cancel).map_err(|failure| self.error(failure))?;
+        self.commit(n, job, false, unpacked)
+    }
+
+    fn unpack(
+        self,
+        draft: (&DraftId, Base<'_>),
+        job: &Job,
+        cancel: &Cancel,
+    ) -> Result<Unpacked, Failure> {
+        let outlines = Outlines::of(self.engine.store());
+        unpack(self.engine.driver(), &outlines, draft, &job.file, cancel, self.progress)
     }
 
     /// Makes a layer of an unpacked draft and records it. If another process
     /// has made the same layer meanwhile, its is as good.
-    fn commit(self, n: usize, job: &Job, deferred: bool, size: u64) -> Result<()> {
+    fn commit(self, n: usize, job: &Job, deferred: bool, unpacked: Unpacked) -> Result<()> {
         let draft = self.lease.draft(n)?;
+        let Unpacked { size, outline } = unpacked;
+        outline.publish(job.chain.hex())?;
         let parent = job.parent.as_ref().filter(|_| deferred).map(layer_id).transpose()?;
         let committed =
             self.engine.driver().commit(&draft, &layer_id(&job.chain)?, parent.as_ref());
@@ -182,6 +195,7 @@ impl Maker<'_> {
             Err(e) if e.kind() == ErrorKind::AlreadyExists => self.remove_draft(&draft)?,
             result => result?,
         }
+        Outlines::of(self.engine.store()).flush(job.chain.hex())?;
         let row = LayerRow {
             chain_id: job.chain.hex().to_owned(),
             diff_id: job.file.diff_id.to_string(),

@@ -52,6 +52,8 @@ pub(crate) struct Source<'a, R> {
     pub(crate) cancel: &'a Cancel,
     /// Is told how many bytes have been read.
     pub(crate) progress: &'a (dyn Fn(u64) + Sync),
+    /// Sees the uncompressed bytes, in order.
+    pub(crate) tap: &'a mut (dyn FnMut(&[u8]) + Send),
 }
 
 /// The hash function for the bytes as they are, and for those within.
@@ -106,7 +108,7 @@ fn produce<R: Read + Send>(
 }
 
 fn pump<R: Read + Send>(source: Source<'_, R>, chunks: &Chunks) -> Result<Streamed, StreamError> {
-    let Source { reader, compression, algorithms, cancel, progress } = source;
+    let Source { reader, compression, algorithms, cancel, progress, tap } = source;
     let hashing = Hashing::new(reader, algorithms.blob, progress);
     let mut buffered = BufReader::with_capacity(CHUNK, hashing);
     let kind = recognise(&mut buffered, compression).map_err(StreamError::Bad)?;
@@ -123,6 +125,7 @@ fn pump<R: Read + Send>(source: Source<'_, R>, chunks: &Chunks) -> Result<Stream
             if let Some(diff) = &mut diff {
                 diff.update(&chunk);
             }
+            tap(&chunk);
             chunks.sender.send(Message::Chunk(chunk)).map_err(|_| StreamError::Stopped)?;
         }
     }
@@ -284,7 +287,9 @@ mod tests {
     }
 
     fn source(bytes: &[u8], cancel: &'static Cancel) -> Source<'static, Cursor<Vec<u8>>> {
+        let tap = Box::leak(Box::new(|_: &[u8]| ()));
         Source {
+            tap,
             reader: Cursor::new(bytes.to_vec()),
             compression: None,
             algorithms: Algorithms { blob: Algorithm::Sha256, diff_id: Algorithm::Sha256 },

@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use graphdriver_api::{Base, DraftId, DraftSpec, ErrorKind, GraphDriver, Limits};
 
 use super::stream::{self, Algorithms, Cancel, StreamError, Streamed};
-use crate::archive::{Compression, LayerFile, Problem, wrong_digest};
+use crate::archive::{Compression, LayerFile, MemberReader, Problem, wrong_digest};
 use crate::image::digest::Hasher;
+use crate::image::outline::file::{How, Outlines, Written};
 use crate::image::progress::{Event, Progress, Stage};
 
 /// Why a layer wasn't unpacked.
@@ -31,19 +32,60 @@ impl From<graphdriver_api::Error> for Failure {
     }
 }
 
-/// Prepares `draft` on `base`, unpacks `file` over it and checks both digests.
-/// Returns the bytes of file content. On a failure the draft may be there; the
-/// caller removes it.
+impl From<crate::error::Error> for Failure {
+    fn from(error: crate::error::Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// A layer in a draft.
+#[derive(Debug)]
+pub(crate) struct Unpacked {
+    /// Bytes of file content.
+    pub(crate) size: u64,
+    /// What gives its archive back.
+    pub(crate) outline: Written,
+}
+
+/// Prepares `draft` on `base`, unpacks `file` over it, checks both digests and
+/// makes the outline. On a failure the draft may be there; the caller removes
+/// it.
 pub(crate) fn unpack(
     driver: &dyn GraphDriver,
+    outlines: &Outlines,
     (draft, base): (&DraftId, Base<'_>),
     file: &LayerFile,
     cancel: &Cancel,
     progress: &dyn Progress,
-) -> Result<u64, Failure> {
+) -> Result<Unpacked, Failure> {
     driver.prepare(draft, base, &DraftSpec::default())?;
     Event::layer(&file.diff_id, Stage::Begun(file.member.len()), progress);
-    let source = stream::Source {
+    let mut outline = outlines.begin(draft.as_str(), How::ByReference)?;
+    let read = |read| Event::layer(&file.diff_id, Stage::Read(read), progress);
+    let (applied, streamed) =
+        stream::through(source(file, cancel, &read, &mut |chunk| outline.push(chunk)), |tar| {
+            let applied = driver.apply(draft, tar, &Limits::default());
+            applied.and_then(|applied| stream::drain(tar).map(|()| applied))
+        });
+    let applied = judge(file, cancel, applied, streamed)?;
+    let outline = match applied.replaced {
+        0 => outline.finish()?,
+        _ => {
+            drop(outline);
+            verbatim(outlines, draft, file, cancel)?
+        }
+    };
+    Event::layer(&file.diff_id, Stage::Unpacked, progress);
+    Ok(Unpacked { size: applied.bytes, outline })
+}
+
+fn source<'a>(
+    file: &LayerFile,
+    cancel: &'a Cancel,
+    progress: &'a (dyn Fn(u64) + Sync),
+    tap: &'a mut (dyn FnMut(&[u8]) + Send),
+) -> stream::Source<'a, MemberReader> {
+    stream::Source {
         reader: file.member.reader(),
         compression: file.compression,
         algorithms: Algorithms {
@@ -51,27 +93,40 @@ pub(crate) fn unpack(
             diff_id: file.diff_id.algorithm(),
         },
         cancel,
-        progress: &|read| Event::layer(&file.diff_id, Stage::Read(read), progress),
-    };
-    let (applied, streamed) = stream::through(source, |tar| {
-        let applied = driver.apply(draft, tar, &Limits::default());
-        applied.and_then(|applied| stream::drain(tar).map(|()| applied))
-    });
-    let bytes = judge(file, cancel, applied.map(|a| a.bytes), streamed)?;
-    Event::layer(&file.diff_id, Stage::Unpacked, progress);
-    Ok(bytes)
+        progress,
+        tap,
+    }
+}
+
+/// The outline of an archive that has undone what it brought: some of its bytes
+/// aren't in the tree, so all of them are kept. Reads the archive once more.
+fn verbatim(
+    outlines: &Outlines,
+    draft: &DraftId,
+    file: &LayerFile,
+    cancel: &Cancel,
+) -> Result<Written, Failure> {
+    let mut outline = outlines.begin(draft.as_str(), How::Verbatim)?;
+    let (read, streamed) =
+        stream::through(source(file, cancel, &|_| (), &mut |chunk| outline.push(chunk)), |tar| {
+            stream::drain(tar)
+        });
+    judge(file, cancel, read, streamed)?;
+    Ok(outline.finish()?)
 }
 
 /// The first cause: a stream that broke off makes the driver fail as well, and
 /// a driver that failed breaks the stream off.
-fn judge(
+fn judge<T>(
     file: &LayerFile,
     cancel: &Cancel,
-    applied: graphdriver_api::Result<u64>,
+    applied: graphdriver_api::Result<T>,
     streamed: Result<Streamed, StreamError>,
-) -> Result<u64, Failure> {
+) -> Result<T, Failure> {
     match (applied, streamed) {
-        (Ok(bytes), Ok(streamed)) => check(file, &streamed).map(|()| bytes).map_err(Failure::Bad),
+        (Ok(applied), Ok(streamed)) => {
+            check(file, &streamed).map(|()| applied).map_err(Failure::Bad)
+        }
         (_, Err(StreamError::Bad(problem))) => Err(blame(file, problem)),
         _ if cancel.load(Ordering::Relaxed) => Err(Failure::Stopped),
         (Err(e), _) if e.kind() == ErrorKind::NeedsParent => Err(Failure::NeedsParent(e)),

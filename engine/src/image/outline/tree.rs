@@ -1,0 +1,128 @@
+//! A layer's tree, from which the bytes of its files are read back.
+
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use flate2::Crc;
+use graphdriver_api::{DraftId, LayerId, MountRequest, NodeRef};
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+use sapwood_kit::at;
+
+use super::format::FileRef;
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+
+/// Bytes that are read at once.
+const CHUNK: usize = 256 << 10;
+
+/// Lets `work` look at `layer`'s tree, mounted read-only by the name of `view`.
+pub(super) fn look<T>(
+    engine: &Engine,
+    layer: &LayerId,
+    view: &DraftId,
+    work: impl FnOnce(BorrowedFd<'_>) -> Result<T>,
+) -> Result<T> {
+    let driver = engine.driver();
+    driver.view(view, layer)?;
+    let looked = driver.mount(view, &MountRequest::read_only()).map_err(Error::from).and_then(
+        |mut guard| {
+            let looked = match guard.root() {
+                Some(root) => work(root),
+                None => Err(Error::Invalid(format!("{} mounted nothing", driver.name()))),
+            };
+            guard.unmount()?;
+            looked
+        },
+    );
+    let removed = driver.remove(NodeRef::Draft(view));
+    let looked = looked?;
+    removed?;
+    Ok(looked)
+}
+
+/// Why a file's bytes weren't copied.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// They aren't there as they were.
+    File(String, Option<io::Error>),
+    /// They couldn't be written.
+    Out(io::Error),
+}
+
+/// The files of a tree, by the paths that its archive has for them.
+#[derive(Debug)]
+pub(super) struct Files<'a> {
+    root: BorrowedFd<'a>,
+    /// The directory of the last file: archives come mostly in path order.
+    dir: Option<(Vec<u8>, OwnedFd)>,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Files<'a> {
+    /// Those of the tree with this root.
+    pub(super) fn new(root: BorrowedFd<'a>) -> Self {
+        Self { root, dir: None, buffer: vec![0; CHUNK] }
+    }
+
+    /// Writes the bytes of a file to `out`, if it has as many as it should
+    /// have; and tells afterwards if they aren't those.
+    pub(super) fn copy(&mut self, file: &FileRef, out: &mut dyn Write) -> Result<(), Failed> {
+        let (fd, meta) = self.open(&file.path).map_err(|e| match e {
+            Errno::NOENT | Errno::NOTDIR => Failed::File("it isn't there any more".into(), None),
+            Errno::INVAL => Failed::File("it isn't a regular file any more".into(), None),
+            e => Failed::File("it can't be opened".into(), Some(e.into())),
+        })?;
+        if meta.size != file.size {
+            let (found, size) = (meta.size, file.size);
+            return Err(Failed::File(format!("it has {found} bytes, and had {size}"), None));
+        }
+        let found = self.pass(&fd, file.size, out)?;
+        if found == file.crc {
+            Ok(())
+        } else {
+            Err(Failed::File("its bytes aren't those that it was loaded with".into(), None))
+        }
+    }
+
+    /// Resolved as when the layer was unpacked: symbolic links on the way are
+    /// followed, and lead nowhere outside the tree; the file itself isn't one.
+    fn open(&mut self, path: &[u8]) -> rustix::io::Result<(OwnedFd, at::Meta)> {
+        let slash = path.iter().rposition(|byte| *byte == b'/');
+        let (dir, name) = match slash {
+            Some(slash) => (path.get(..=slash), path.get(slash + 1..)),
+            None => (None, Some(path)),
+        };
+        let dir = dir.unwrap_or(b".");
+        if self.dir.as_ref().is_none_or(|(known, _)| known != dir) {
+            let flags = OFlags::PATH | OFlags::DIRECTORY;
+            let opened = at::open_in_root(self.root, Path::new(OsStr::from_bytes(dir)), flags)?;
+            self.dir = Some((dir.to_owned(), opened));
+        }
+        let dir = self.dir.as_ref().map_or(self.root, |(_, fd)| fd.as_fd());
+        at::open_file(dir, OsStr::from_bytes(name.unwrap_or_default()))
+    }
+
+    /// Copies `size` bytes and gives their checksum.
+    fn pass(&mut self, fd: &OwnedFd, size: u64, out: &mut dyn Write) -> Result<u32, Failed> {
+        let (mut crc, mut left) = (Crc::new(), size);
+        while left > 0 {
+            let want = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
+            let room = self.buffer.get_mut(..want).unwrap_or_default();
+            let got = match rustix::io::read(fd, room) {
+                Ok(0) => return Err(Failed::File("it was cut short just now".into(), None)),
+                Ok(got) => got,
+                Err(Errno::INTR) => continue,
+                Err(e) => return Err(Failed::File("it can't be read".into(), Some(e.into()))),
+            };
+            let bytes = self.buffer.get(..got).unwrap_or_default();
+            crc.update(bytes);
+            out.write_all(bytes).map_err(Failed::Out)?;
+            left -= got as u64;
+        }
+        Ok(crc.sum())
+    }
+}
