@@ -9,7 +9,7 @@
 //! What a test arms holds for its own thread and for threads that the kit
 //! starts on its behalf, so that tests in one process don't disturb each other.
 //! A program that is there to be cut off as a whole hooks all its points
-//! instead ([`hook`]).
+//! instead (`hook`).
 
 /// Passes the point `name` (`room.call.step`), just before the mutation that
 /// it stands for.

@@ -7,11 +7,11 @@
 //! in place of the files' bytes (what Docker calls tar-split). Together with
 //! the layer's tree it is the archive again.
 //!
-//! * [`format`]: the parts that an outline consists of, written and read.
-//! * [`record`]: makes the parts of an archive that passes by.
-//! * [`file`]: where outlines lie, and when they are made, kept and removed.
-//! * [`tree`]: the layer's tree, from which the files' bytes are read back.
-//! * [`reassemble`]: both put together, and verified.
+//! * `format`: the parts that an outline consists of, written and read.
+//! * `record`: makes the parts of an archive that passes by.
+//! * `file`: where outlines lie, and when they are made, kept and removed.
+//! * `tree`: the layer's tree, from which the files' bytes are read back.
+//! * `reassemble`: both put together, and verified.
 
 pub(crate) mod file;
 pub mod format;
