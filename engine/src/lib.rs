@@ -4,6 +4,7 @@
 //! name, mounts no layer itself, and never looks into a driver's folder.
 
 pub mod archive;
+pub mod care;
 pub mod container;
 mod engine;
 mod error;

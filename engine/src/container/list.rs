@@ -124,7 +124,7 @@ impl Filter {
 }
 
 /// Whether a container passes: every label, and one filter of each other kind.
-fn passes(container: &Summary, filters: &[Filter]) -> bool {
+pub(super) fn passes(container: &Summary, filters: &[Filter]) -> bool {
     filters.iter().all(|filter| match filter.subject() {
         None => filter.accepts(container),
         subject => {
@@ -154,7 +154,7 @@ impl Containers<'_> {
         Ok(found)
     }
 
-    fn summary(&self, record: Record) -> Result<Summary> {
+    pub(super) fn summary(&self, record: Record) -> Result<Summary> {
         let status = self.status(&record)?;
         let Record { id, name, image, created, details, .. } = record;
         Ok(Summary {

@@ -27,9 +27,11 @@ pub mod host;
 mod init_layer;
 mod launch;
 mod list;
+mod look;
 pub mod monitor;
 mod name;
 mod process;
+mod prune;
 mod records;
 mod recover;
 mod remove;
@@ -49,7 +51,9 @@ use crate::engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use init_layer::is_init_layer;
 pub use list::{Filter, Status, Summary};
+pub(crate) use look::{dead_folders, is_alive, record_problem};
 pub use name::short;
+pub use prune::PrunedContainers;
 
 /// The hidden command by which this program becomes a container's monitor.
 pub const MONITOR_COMMAND: &str = "monitor";

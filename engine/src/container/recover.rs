@@ -67,7 +67,9 @@ impl Containers<'_> {
             return self.delete(&record);
         }
         record.details.end = Some(End { status: KILLED, at: SystemTime::now() });
-        self.engine.store().write(Durability::Later, |t| records::finish(t, &record))
+        self.engine.store().write(Durability::Later, |t| records::finish(t, &record))?;
+        self.count(&record.id);
+        Ok(())
     }
 }
 

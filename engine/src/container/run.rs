@@ -133,6 +133,7 @@ impl Container<'_> {
         self.record.details.end = Some(End { status, at: SystemTime::now() });
         let store = self.all.engine.store();
         store.write(Durability::Later, |t| records::finish(t, &self.record))?;
+        self.all.count(&self.record.id);
         self.state.remove()?;
         Ok(status)
     }

@@ -91,6 +91,51 @@ impl StateRoot {
         Ok(Self { dir })
     }
 
+    /// As [`open`](Self::open), but makes nothing; `None` if it isn't there.
+    ///
+    /// # Errors
+    /// It can't be looked at.
+    pub(super) fn existing(run_root: &Path, store: &Path) -> Result<Option<Self>> {
+        let meta = match fs::metadata(store) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            meta => meta.map_err(|e| Error::io_at("look at", store, e))?,
+        };
+        let dir = run_root.join(format!("{:x}-{:x}", meta.dev(), meta.ino()));
+        let there = dir.try_exists().map_err(|e| Error::io_at("look at", &dir, e))?;
+        Ok(there.then_some(Self { dir }))
+    }
+
+    /// The folders that nobody keeps alive, with their containers' ids.
+    ///
+    /// # Errors
+    /// They can't be read.
+    pub(super) fn dead(&self) -> Result<Vec<(String, PathBuf)>> {
+        let mut dead = Vec::new();
+        for name in self.names()? {
+            let Some(id) = name.to_str() else { continue };
+            if matches!(self.look_at(id)?, Some(Life::Dead(_) | Life::Absent)) {
+                dead.push((id.to_owned(), self.dir.join(id)));
+            }
+        }
+        Ok(dead)
+    }
+
+    /// As [`life`](Self::life), kept apart from those who are making a folder,
+    /// for whom its lock must be free. `None` where no folder was ever made.
+    ///
+    /// # Errors
+    /// The folder can't be read.
+    pub(super) fn look_at(&self, id: &str) -> Result<Option<Life>> {
+        let lock = match open_lock(&self.dir.join(LOCK), false) {
+            Ok(lock) => lock,
+            Err(e) if e.is_not_found() => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        retry_on_intr(|| flock(&lock, FlockOperation::LockExclusive))
+            .map_err(|e| Error::io_at("lock", &self.dir, e))?;
+        self.life(id).map(Some)
+    }
+
     /// Makes a container's folder and takes its lock.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ use crate::store::lock::{Exclusive, Shared};
 use crate::store::{Durability, Store, layers};
 
 /// How the name of every draft begins that a layer is unpacked in.
-const PREFIX: &str = "unpack-";
+pub(crate) const PREFIX: &str = "unpack-";
 
 /// The token of cleaning up itself.
 const CLEANING: &str = "clean-up";
@@ -133,7 +133,7 @@ fn remove_unrecorded(engine: &Engine) -> Result<()> {
 }
 
 /// An image's layer, or the one between an image and its containers.
-fn is_ours(id: &str) -> bool {
+pub(crate) fn is_ours(id: &str) -> bool {
     is_chain_id(id) || crate::container::is_init_layer(id)
 }
 

@@ -27,7 +27,9 @@ pub use find::Image;
 pub use history::Step;
 pub use import::Import;
 pub use inspect::inspect;
-pub(crate) use lease::{Lease, clean_up_if_needed};
+pub(crate) use lease::{
+    Lease, PREFIX as DRAFT_PREFIX, clean_up, clean_up_if_needed, is_ours, make_room,
+};
 pub use load::Loaded;
 pub use progress::{Event, Progress, Silent, Stage};
 pub use reference::{Name, Reference, ReferenceError, Repository};

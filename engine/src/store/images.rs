@@ -120,6 +120,36 @@ pub(crate) fn remove(change: &Transaction<'_>, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// Takes away what `table` calls by an image that isn't there.
+pub(crate) fn drop_names(change: &Transaction<'_>, table: &str, image: &str) -> Result<()> {
+    let query = match table {
+        "tag" => "DELETE FROM tag WHERE image = ?1",
+        "repo_digest" => "DELETE FROM repo_digest WHERE image = ?1",
+        _ => "DELETE FROM manifest WHERE image = ?1",
+    };
+    let there: bool =
+        change.query_row("SELECT EXISTS (SELECT 1 FROM image WHERE id = ?1)", [image], |row| {
+            row.get(0)
+        })?;
+    if !there {
+        change.execute(query, [image])?;
+    }
+    Ok(())
+}
+
+/// Forgets every image that has this layer.
+pub(crate) fn remove_all_on(change: &Transaction<'_>, chain_id: &str) -> Result<()> {
+    change.execute(
+        "WITH RECURSIVE above (chain_id) AS (
+             VALUES (?1)
+             UNION SELECT l.chain_id FROM above a JOIN layer l ON l.parent = a.chain_id
+         )
+         DELETE FROM image WHERE top IN (SELECT chain_id FROM above)",
+        [chain_id],
+    )?;
+    Ok(())
+}
+
 /// Every image, those that came last first.
 pub(crate) fn all(connection: &Connection) -> Result<Vec<ImageRow>> {
     let query = format!("SELECT {COLUMNS} FROM image ORDER BY loaded DESC, rowid DESC");
@@ -170,6 +200,29 @@ pub(crate) fn names(connection: &Connection, image: &str) -> Result<Vec<Name>> {
         "SELECT repository, tag FROM tag WHERE image = ?1 ORDER BY repository, tag",
     )?;
     let rows = statement.query_map([image], name_row)?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The names in a repository, in order, each with its image.
+pub(crate) fn in_repository(
+    connection: &Connection,
+    repository: &Repository,
+) -> Result<Vec<(Name, ImageRow)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT repository, tag FROM tag WHERE repository = ?1 ORDER BY tag")?;
+    let names = statement.query_map([repository.as_str()], name_row)?;
+    let names: Vec<Name> = names.collect::<rusqlite::Result<_>>()?;
+    let with_image = |name| Ok(by_name(connection, &name)?.map(|row| (name, row)));
+    names.into_iter().filter_map(|name| with_image(name).transpose()).collect()
+}
+
+/// The manifests that an image came with, each with its media type, in the
+/// order of their digests.
+pub(crate) fn manifests(connection: &Connection, image: &str) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT media_type, content FROM manifest WHERE image = ?1 ORDER BY digest",
+    )?;
+    let rows = statement.query_map([image], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

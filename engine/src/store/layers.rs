@@ -1,7 +1,8 @@
 //! Rows of layers, and the traces of work that wasn't finished.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use graphdriver_api::Usage;
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
 use crate::error::Result;
@@ -57,6 +58,77 @@ pub(crate) fn chain(connection: &Connection, top: &str) -> Result<Vec<LayerRow>>
             size: u64::try_from(size).unwrap_or(0),
         })
     })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Corrects the layer beneath another.
+pub(crate) fn set_parent(t: &Transaction<'_>, chain_id: &str, parent: Option<&str>) -> Result<()> {
+    t.execute("UPDATE layer SET parent = ?2 WHERE chain_id = ?1", (chain_id, parent))?;
+    Ok(())
+}
+
+/// Notes what a layer holds by itself.
+pub(crate) fn set_counted(t: &Transaction<'_>, chain_id: &str, usage: Usage) -> Result<()> {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    t.execute(
+        "UPDATE layer SET content = ?2, inodes = ?3 WHERE chain_id = ?1",
+        (chain_id, number(usage.content), number(usage.inodes)),
+    )?;
+    Ok(())
+}
+
+/// Notes what a container that has ended holds by itself.
+pub(crate) fn set_container_counted(t: &Transaction<'_>, id: &str, usage: Usage) -> Result<()> {
+    let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+    t.execute(
+        "UPDATE container SET content = ?2, inodes = ?3 WHERE id = ?1 AND state = 'exited'",
+        (id, number(usage.content), number(usage.inodes)),
+    )?;
+    Ok(())
+}
+
+/// Layers of which that isn't noted.
+pub(crate) fn uncounted(connection: &Connection) -> Result<Vec<String>> {
+    chains(connection, "SELECT chain_id FROM layer WHERE content IS NULL")
+}
+
+/// What every counted layer holds.
+pub(crate) fn contents(connection: &Connection) -> Result<HashMap<String, u64>> {
+    let mut statement = connection
+        .prepare_cached("SELECT chain_id, content FROM layer WHERE content IS NOT NULL")?;
+    let rows = statement.query_map((), |row| {
+        let content: i64 = row.get(1)?;
+        Ok((row.get(0)?, u64::try_from(content).unwrap_or(0)))
+    })?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// Layers that came with an image.
+pub(crate) fn with_diff_id(connection: &Connection) -> Result<Vec<String>> {
+    chains(connection, "SELECT chain_id FROM layer WHERE diff_id <> '' ORDER BY chain_id")
+}
+
+/// Layers that [`forget_unused`] would forget now.
+pub(crate) fn unneeded(connection: &Connection) -> Result<Vec<String>> {
+    // What is needed: what is named, and all beneath it; a layer without a diff
+    // ID also by an image on its parent.
+    chains(
+        connection,
+        "WITH RECURSIVE needed (chain_id) AS (
+             SELECT top FROM image WHERE top IS NOT NULL
+             UNION SELECT base FROM container WHERE base IS NOT NULL
+             UNION SELECT chain_id FROM layer
+                 WHERE diff_id = '' AND EXISTS (SELECT 1 FROM image WHERE top IS layer.parent)
+             UNION SELECT l.parent FROM needed n JOIN layer l ON l.chain_id = n.chain_id
+                 WHERE l.parent IS NOT NULL
+         )
+         SELECT chain_id FROM layer WHERE chain_id NOT IN (SELECT chain_id FROM needed)",
+    )
+}
+
+fn chains(connection: &Connection, query: &str) -> Result<Vec<String>> {
+    let mut statement = connection.prepare_cached(query)?;
+    let rows = statement.query_map((), |row| row.get(0))?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 

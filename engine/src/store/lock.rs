@@ -49,6 +49,49 @@ impl Exclusive {
     }
 }
 
+/// Held by who looks: nobody removes layers meanwhile. Nothing is written for
+/// it, not even the lock's file.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    file: File,
+    alone: bool,
+}
+
+impl Watch {
+    /// The lock, alone if nobody else holds it; `None` where there is no lock,
+    /// in a store that nobody has opened yet.
+    pub(crate) fn take(dir: &Path) -> Result<Option<Self>> {
+        let path = dir.join(NAME);
+        let file = match File::open(&path) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            opened => opened.map_err(|e| Error::io("open", &path, e))?,
+        };
+        let failed = |e| Error::io("lock", &path, e);
+        let alone = match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => true,
+            Err(Errno::WOULDBLOCK) => {
+                let shared = || flock(&file, FlockOperation::LockShared);
+                rustix::io::retry_on_intr(shared).map_err(failed)?;
+                false
+            }
+            Err(e) => return Err(failed(e)),
+        };
+        Ok(Some(Self { file, alone }))
+    }
+
+    /// Whether nobody makes layers either.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.alone
+    }
+
+    /// Lets others make layers.
+    pub(crate) fn share(self) -> Result<Self> {
+        let shared = || flock(&self.file, FlockOperation::LockShared);
+        rustix::io::retry_on_intr(shared).map_err(|e| Error::io("lock", NAME, e))?;
+        Ok(Self { alone: false, ..self })
+    }
+}
+
 fn acquire(dir: &Path, how: FlockOperation) -> Result<File> {
     let file = open(dir)?;
     rustix::io::retry_on_intr(|| flock(&file, how))

@@ -14,12 +14,13 @@
 //!   returned. Containers are durable in the sense that a power cut may undo
 //!   the last of them, in order, but never leaves half of one.
 
+pub(crate) mod copies;
 pub(crate) mod images;
 pub(crate) mod layers;
 pub(crate) mod lock;
 mod reserve;
 mod root;
-mod schema;
+pub(crate) mod schema;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -31,10 +32,14 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{Error, Result};
 use crate::fault;
 pub use root::Root;
+pub(crate) use root::RootState;
+
+/// The database's name in the store's folder.
+pub(crate) const DATABASE: &str = "metadata.db";
 
 /// How long a writer waits for another process's transaction. Transactions
 /// hold no I/O but their own and end within milliseconds.
-const BUSY: Duration = Duration::from_secs(20);
+pub(crate) const BUSY: Duration = Duration::from_secs(20);
 
 /// Pages in the journal before a commit folds it into the database: a quarter
 /// of SQLite's default, because every opening of the store reads the journal.
@@ -69,21 +74,37 @@ impl Store {
     /// database), [`Error::Database`], [`Error::Io`].
     pub fn open(root: &Root, driver: &str) -> Result<Self> {
         let dir = root.engine_dir(driver)?;
-        let path = dir.join("metadata.db");
+        let path = dir.join(DATABASE);
+        let is_there = path.try_exists().map_err(|e| Error::io("look at", &path, e))?;
+        if !is_there && was_founded(&dir)? {
+            return Err(lost(path));
+        }
         let mut connection = Connection::open(&path)
             .map_err(|e| Error::io("open", &path, std::io::Error::other(e)))?;
         connection.busy_timeout(BUSY)?;
-        if !schema::is_current(&connection, &path)? {
-            let _alone = lock::Exclusive::wait(&dir)?;
-            schema::upgrade(&mut connection)?;
+        match schema::found(&connection, &path)? {
+            schema::FORMAT => {}
+            0 if was_founded(&dir)? => return Err(lost(path)),
+            _ => {
+                let _alone = lock::Exclusive::wait(&dir)?;
+                schema::upgrade(&mut connection)?;
+            }
         }
         configure(&connection)?;
+        if !copies::are_there(&dir)? {
+            copies::make_folders(&dir)?;
+            write(&mut connection, &dir, Durability::Full, |_| Ok::<_, Error>(()))?;
+        }
+        if let Err(e) = copies::recover(&dir, &mut connection) {
+            // A full or failing medium. What the copies lack, a check tells.
+            tracing::warn!("{}", e.report());
+        }
         reserve::keep(&dir);
         Ok(Self { dir, connection: Mutex::new(connection) })
     }
 
     /// The folder of this store: for records that aren't rows. `metadata.db*`,
-    /// `lock` and `reserve` are taken.
+    /// `lock`, `reserve` and the folders of [copies] are taken.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -96,6 +117,26 @@ impl Store {
     /// [`Error::Io`].
     pub(crate) fn make_room_for_notes(&self) -> Result<()> {
         reserve::give_up_if_full(&self.dir).map_err(|e| Error::io("make room in", &self.dir, e))
+    }
+
+    /// Writes the copy of a record again; without a name, those of all.
+    ///
+    /// # Errors
+    /// [`Error::Io`], [`Error::Database`].
+    pub(crate) fn write_copy(&self, kind: copies::Kind, name: &str) -> Result<()> {
+        copies::make_folders(&self.dir)?;
+        self.write(Durability::Full, |t| match name {
+            "" => Ok(t.execute_batch(copies::ALL_DUE)?),
+            _ => copies::set_due(t, kind, name),
+        })
+    }
+
+    /// Folds the journal into the database, so that it takes no room.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub(crate) fn fold(&self) -> Result<()> {
+        Ok(self.lock().query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?)
     }
 
     /// To be called when something was removed: the next one may need the room.
@@ -143,6 +184,36 @@ impl Store {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.connection.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn write<T, E: From<Error>>(
+    connection: &mut Connection,
+    dir: &Path,
+    durability: Durability,
+    work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    set_durability(connection, durability)?;
+    let change = connection
+        .transaction_with_behavior(TransactionBehavior::Immediate)
+        .map_err(Error::from)?;
+    let result = work(&change)?;
+    let copies = copies::prepare(dir, &change, durability)?;
+    change.commit().map_err(Error::from)?;
+    copies.finish();
+    Ok(result)
+}
+
+/// Whether a database was here before: then an empty one isn't a new one.
+fn was_founded(dir: &Path) -> Result<bool> {
+    Ok(copies::are_there(dir)? || reserve::is_kept(dir)?)
+}
+
+/// To go on with an empty database would be to take every layer for nobody's,
+/// and to delete it.
+fn lost(path: PathBuf) -> Error {
+    let problem = "the database is gone, with the names of all images; \
+                   `sapwood storage repair` makes it again from what lies beside it";
+    Error::Corrupt { path, problem: problem.to_owned() }
 }
 
 fn configure(connection: &Connection) -> Result<()> {
@@ -252,9 +323,9 @@ mod tests {
         drop(Store::open(&root, "vfs").unwrap());
         let path = root.engine_dir("vfs").unwrap().join("metadata.db");
         let raw = Connection::open(&path).unwrap();
+        raw.pragma_update(None, "user_version", 3).unwrap();
+        assert!(matches!(Store::open(&root, "vfs"), Err(Error::NewerFormat { found: 3, .. })));
         raw.pragma_update(None, "user_version", 2).unwrap();
-        assert!(matches!(Store::open(&root, "vfs"), Err(Error::NewerFormat { found: 2, .. })));
-        raw.pragma_update(None, "user_version", 1).unwrap();
         raw.pragma_update(None, "application_id", 7).unwrap();
         assert!(matches!(Store::open(&root, "vfs"), Err(Error::Corrupt { .. })));
     }
@@ -264,8 +335,9 @@ mod tests {
         let (_dir, root) = store();
         let store = Store::open(&root, "vfs").unwrap();
         let forgotten: Result<usize> = store.write(Durability::Full, |t| {
-            t.execute("INSERT INTO layer VALUES ('a', 'sha256:a', NULL, 0)", ())?;
-            t.execute("INSERT INTO layer VALUES ('b', 'sha256:b', 'a', 0)", ())?;
+            let insert = "INSERT INTO layer (chain_id, diff_id, parent, size) VALUES";
+            t.execute(&format!("{insert} ('a', 'sha256:a', NULL, 0)"), ())?;
+            t.execute(&format!("{insert} ('b', 'sha256:b', 'a', 0)"), ())?;
             Ok(t.execute("DELETE FROM layer WHERE chain_id = 'a'", ())?)
         });
         assert!(matches!(forgotten, Err(Error::Database(_))));

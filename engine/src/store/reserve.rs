@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 
+use crate::error::{Error, Result};
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 use crate::fault;
@@ -39,6 +40,12 @@ pub(super) fn keep(dir: &Path) {
     if let Err(e) = kept() {
         tracing::debug!("no room is kept for a full medium: {e}");
     }
+}
+
+/// Whether room is kept.
+pub(super) fn is_kept(dir: &Path) -> Result<bool> {
+    let path = dir.join(NAME);
+    path.try_exists().map_err(|e| Error::io("look at", path, e))
 }
 
 /// Gives up what is kept if there is little else.

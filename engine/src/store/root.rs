@@ -8,7 +8,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -35,6 +35,19 @@ pub struct Root {
     path: PathBuf,
 }
 
+/// What a folder is, as far as its marker tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum RootState {
+    /// A store.
+    Marked,
+    /// Nothing yet.
+    Empty,
+    /// A store whose marker is gone: it has the folder of the records.
+    Unmarked,
+    /// A store whose marker can't be read, and why.
+    Unreadable(String),
+}
+
 #[derive(Serialize, Deserialize)]
 struct Marker {
     format: i64,
@@ -56,6 +69,37 @@ impl Root {
         }
         let path = fs::canonicalize(path).map_err(|e| Error::io("resolve", path, e))?;
         Ok(Self { path })
+    }
+
+    /// What `path` is. Nothing is made.
+    ///
+    /// # Errors
+    /// [`Error::ForeignRoot`], [`Error::NewerFormat`], [`Error::Io`].
+    pub(crate) fn state(path: &Path) -> Result<RootState> {
+        match read_marker(path) {
+            Ok(true) => Ok(RootState::Marked),
+            Err(Error::Corrupt { problem, .. }) => Ok(RootState::Unreadable(problem)),
+            Err(e) => Err(e),
+            Ok(false) => {
+                if !path.try_exists().map_err(|e| Error::io("look at", path, e))? {
+                    return Ok(RootState::Empty);
+                }
+                let found = contents(path)?;
+                match (found.is_empty(), found.iter().any(|name| name == "engine")) {
+                    (true, _) => Ok(RootState::Empty),
+                    (false, true) => Ok(RootState::Unmarked),
+                    (false, false) => Err(foreign(path, &found)),
+                }
+            }
+        }
+    }
+
+    /// Writes the marker again. Durable on return.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn mark_again(path: &Path) -> Result<()> {
+        write_marker(path)
     }
 
     /// The folder: absolute, without symbolic links.
@@ -165,7 +209,7 @@ fn foreign(root: &Path, found: &[std::ffi::OsString]) -> Error {
     Error::ForeignRoot { path: root.to_owned(), looks_like }
 }
 
-fn make_dir(path: &Path, mode: u32) -> Result<()> {
+pub(super) fn make_dir(path: &Path, mode: u32) -> Result<()> {
     let made = fault::point("store.mkdir").and_then(|()| DirBuilder::new().mode(mode).create(path));
     match made {
         Err(e) if e.kind() != io::ErrorKind::AlreadyExists => Err(Error::io("create", path, e)),
@@ -173,7 +217,12 @@ fn make_dir(path: &Path, mode: u32) -> Result<()> {
     }
 }
 
-fn sync(dir: &Path) -> Result<()> {
+/// A new, empty file that only its owner may read, in place of any other.
+pub(super) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().write(true).create(true).truncate(true).mode(0o600).open(path)
+}
+
+pub(super) fn sync(dir: &Path) -> Result<()> {
     let synced = || {
         fault::point("store.fsync-dir")?;
         File::open(dir)?.sync_all()

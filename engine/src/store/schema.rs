@@ -12,18 +12,21 @@ const APPLICATION_ID: i64 = 0x5341_5057;
 
 /// One entry a format: what turns the format before it into that one. The
 /// format of a database is `PRAGMA user_version`.
-const STEPS: [&str; 1] = [concat!(include_str!("images.sql"), include_str!("containers.sql"))];
+const STEPS: [&str; 2] = [
+    concat!(include_str!("images.sql"), include_str!("containers.sql")),
+    include_str!("account.sql"),
+];
 
 /// The newest format, which is the one in use.
-#[allow(clippy::cast_possible_wrap)] // One.
-const FORMAT: i64 = STEPS.len() as i64;
+#[allow(clippy::cast_possible_wrap)] // A handful.
+pub(crate) const FORMAT: i64 = STEPS.len() as i64;
 
-/// Whether `connection` has the format in use; `false` for an older or empty
-/// one, which [`upgrade`] mends.
+/// The format of the database: 0 for an empty one. Those before [`FORMAT`]
+/// are brought up to it by [`upgrade`].
 ///
 /// # Errors
 /// [`Error::NewerFormat`]; [`Error::Corrupt`] for a database of something else.
-pub(super) fn is_current(connection: &Connection, path: &Path) -> Result<bool> {
+pub(crate) fn found(connection: &Connection, path: &Path) -> Result<i64> {
     let found = pragma(connection, "user_version")?;
     if found > FORMAT {
         return Err(Error::NewerFormat { path: path.to_owned(), found, known: FORMAT });
@@ -33,7 +36,7 @@ pub(super) fn is_current(connection: &Connection, path: &Path) -> Result<bool> {
         let problem = "it is a database, but not one of Sapwood's".to_owned();
         return Err(Error::Corrupt { path: path.to_owned(), problem });
     }
-    Ok(found == FORMAT)
+    Ok(found)
 }
 
 /// Brings the database to the format in use, in one transaction. The caller
@@ -42,7 +45,7 @@ pub(super) fn is_current(connection: &Connection, path: &Path) -> Result<bool> {
 ///
 /// # Errors
 /// [`Error::Database`], with the database as it was.
-pub(super) fn upgrade(connection: &mut Connection) -> Result<()> {
+pub(crate) fn upgrade(connection: &mut Connection) -> Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let found = pragma(&change, "user_version")?;

@@ -11,6 +11,7 @@ use graphdriver_api::{Base, DraftId, ErrorKind, LayerId, NodeRef};
 use super::plan::Job;
 use super::stream::Cancel;
 use super::unpack::{Failure, Unpacked, unpack};
+use crate::care::account;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::digest::ChainId;
@@ -204,6 +205,7 @@ impl Maker<'_> {
         };
         // The images' transaction, which comes last, makes this one durable.
         self.engine.store().write(Durability::Later, |t| layers::insert(t, &row))?;
+        account::count(self.engine, &row.chain_id)?;
         Event::layer(&job.file.diff_id, Stage::Committed, self.progress);
         Ok(())
     }

@@ -1,0 +1,58 @@
+//! Whether the content of layers is what it was: every byte is read, put
+//! together to the archive that the layer came as, and its digest compared.
+
+use std::io;
+
+use graphdriver_api::LayerId;
+use serde::Serialize;
+
+use super::finding::{Action, Finding};
+use super::{Subject, SubjectKind};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::store::layers;
+
+/// A layer whose content couldn't be compared, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unverified {
+    /// Its chain ID.
+    pub layer: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Engine {
+    /// Verifies the content of every layer that came with an image. `told` is
+    /// called before each.
+    ///
+    /// Cost: a mount a layer, and reading all files once.
+    ///
+    /// # Errors
+    /// The store's. What is wrong with a layer is a finding.
+    pub fn verify(&self, told: &dyn Fn(&str)) -> Result<(Vec<Finding>, Vec<Unverified>)> {
+        let (mut found, mut unverified) = (Vec::new(), Vec::new());
+        for chain in self.store().read(layers::with_diff_id)? {
+            told(&chain);
+            let Ok(layer) = LayerId::new(chain.as_str()) else { continue };
+            match self.reassemble(&layer, &mut io::sink()) {
+                Ok(made) if made.by_outline => {}
+                // The driver wrote the same bytes anew: that is proof too.
+                Ok(_) => {}
+                Err(Error::BadLayer { problem, .. }) if problem.contains("outline") => {
+                    unverified.push(Unverified { layer: chain, why: problem });
+                }
+                Err(e) => found.push(self.damaged(&chain, &e)),
+            }
+        }
+        Ok((found, unverified))
+    }
+
+    fn damaged(&self, chain: &str, error: &Error) -> Finding {
+        let path = self.root().path().join(self.driver().name()).join("layers").join(chain);
+        let subject = Subject { kind: SubjectKind::Layer, id: chain.to_owned(), name: None };
+        Finding::lost("layer-content", path, error.report()).about(subject).hopeless(
+            Action::ForgetLayer(chain.to_owned()),
+            "nothing: remove the images that have it, and load them again",
+        )
+    }
+}
