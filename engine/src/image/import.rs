@@ -43,10 +43,7 @@ impl Engine {
     /// As [`Engine::load`].
     pub fn import(&self, file: File, import: &Import, progress: &dyn Progress) -> Result<Digest> {
         let imported = self.import_layer(file, import, progress);
-        let cleaned = lease::clean_up_if_needed(self);
-        let id = imported?;
-        cleaned?;
-        Ok(id)
+        lease::clean_up_after(self, imported)
     }
 
     fn import_layer(&self, file: File, import: &Import, progress: &dyn Progress) -> Result<Digest> {

@@ -70,13 +70,28 @@ fn random_token(store: &Store) -> Result<String> {
 }
 
 /// Cleans up if there is anything to clean up and nobody else is at work.
+/// Drafts that were thrown away on the way are deleted in any case.
 pub(crate) fn clean_up_if_needed(engine: &Engine) -> Result<()> {
     let needed =
         engine.store().read(|c| Ok::<_, Error>(layers::any_work(c)? || layers::any_unused(c)?))?;
-    if needed {
-        clean_up(engine)?;
+    match needed {
+        true => clean_up(engine).map(drop),
+        false => Ok(engine.driver().reclaim().map(drop)?),
     }
-    Ok(())
+}
+
+/// As [`clean_up_if_needed`], at the end of work that has had its result: what
+/// was recorded stays, whether or not its leavings can be deleted now.
+pub(crate) fn clean_up_after<T>(engine: &Engine, done: Result<T>) -> Result<T> {
+    match (clean_up_if_needed(engine), &done) {
+        (Err(e), Ok(_)) => {
+            tracing::warn!("something is left for the next command to delete: {}", e.report());
+        }
+        // The first failure is the one to tell.
+        (Err(e), Err(_)) => tracing::debug!("left for the next clean-up: {}", e.report()),
+        (Ok(()), _) => {}
+    }
+    done
 }
 
 /// Removes the layers that nothing needs and what dead loads have left, and

@@ -55,7 +55,6 @@ pub(super) fn absent_is_none<T>(result: io::Result<T>) -> io::Result<Option<T>> 
 
 /// Makes a directory of our own; `false` if there was one.
 pub(super) fn make_dir(at: impl AsFd, name: &str) -> io::Result<bool> {
-    fault::point("nodes.disk.mkdir")?;
     match fs::mkdirat(at, name, PRIVATE_DIR) {
         Ok(()) => Ok(true),
         Err(Errno::EXIST) => Ok(false),

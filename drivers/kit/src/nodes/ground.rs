@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::mkdirat;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::disk;
+use super::{disk, lock};
 use crate::at;
 
 /// What the names of such directories begin with. One may lie in a directory
@@ -17,8 +17,12 @@ use crate::at;
 /// that was killed.
 pub(super) const PREFIX: &str = ".sapwood-probe-";
 
+/// How often another process may take a new directory for a dead one's.
+const ATTEMPTS: usize = 16;
+
 /// A new, empty directory. It is removed by [`clear`](Self::clear), or else
-/// when it is dropped.
+/// when it is dropped; or, if its process is killed, by the next that makes one
+/// beside it. Its lock says that it is alive.
 #[derive(Debug)]
 pub struct Ground {
     base: OwnedFd,
@@ -29,7 +33,7 @@ pub struct Ground {
 
 impl Ground {
     /// Makes one in `root`, or if that isn't there, in the nearest directory
-    /// above that is.
+    /// above that is, and removes those that dead processes have left there.
     ///
     /// # Errors
     /// Of the file system; which directory it was to be in is in the words.
@@ -40,14 +44,17 @@ impl Ground {
     }
 
     fn within(base: &Path) -> io::Result<Self> {
-        let mut random = [0; 8];
-        getrandom(&mut random[..], GetRandomFlags::empty())?;
-        let name = format!("{PREFIX}{:016x}", u64::from_ne_bytes(random));
-        let path = base.canonicalize()?.join(&name);
+        let path = base.canonicalize()?;
         let base = disk::open_root(base)?;
-        mkdirat(&base, &name, disk::PRIVATE_DIR)?;
-        let dir = disk::open_dir(&base, &name)?;
-        Ok(Self { base, name, dir, path })
+        // What can't be removed is in nobody's way.
+        drop(sweep(base.as_fd()));
+        for _ in 0..ATTEMPTS {
+            let name = unique_name()?;
+            if let Some(dir) = make(base.as_fd(), &name)? {
+                return Ok(Self { path: path.join(&name), base, name, dir });
+            }
+        }
+        Err(io::ErrorKind::ResourceBusy.into())
     }
 
     /// The directory.
@@ -79,6 +86,38 @@ impl Drop for Ground {
     }
 }
 
+fn unique_name() -> io::Result<String> {
+    let mut random = [0; 8];
+    getrandom(&mut random[..], GetRandomFlags::empty())?;
+    Ok(format!("{PREFIX}{:016x}", u64::from_ne_bytes(random)))
+}
+
+/// `None` if another process has swept it away before it was locked.
+fn make(base: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
+    mkdirat(base, name, disk::PRIVATE_DIR)?;
+    let Some(dir) = disk::find_dir(base, name)? else { return Ok(None) };
+    let ours = lock::try_dir(&dir)? && disk::is_there(base, name)?;
+    Ok(ours.then_some(dir))
+}
+
+/// Removes the directories of processes that were killed.
+fn sweep(base: BorrowedFd<'_>) -> io::Result<()> {
+    for name in disk::names(base)? {
+        let Some(name) = name.to_str().filter(|name| is_ground(name)) else { continue };
+        let Some(dir) = disk::find_dir(base, name)? else { continue };
+        if lock::try_dir(&dir)? {
+            at::remove_tree(base, OsStr::new(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether that is a name that [`unique_name`] gives.
+fn is_ground(name: &str) -> bool {
+    let digits = name.strip_prefix(PREFIX).unwrap_or_default();
+    digits.len() == 16 && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
 fn nearest(root: &Path) -> io::Result<PathBuf> {
     for above in std::path::absolute(root)?.ancestors() {
         if above.try_exists()? {
@@ -105,5 +144,42 @@ mod tests {
         }
         let error = Ground::near(Path::new("/proc/self")).unwrap_err();
         assert!(error.to_string().contains("/proc/self"), "{error}");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_goes_and_what_a_living_one_has_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = || {
+            let names = std::fs::read_dir(dir.path()).unwrap();
+            let mut names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            names
+        };
+        let dead = format!("{PREFIX}0123456789abcdef");
+        std::fs::create_dir_all(dir.path().join(dead).join("sub")).unwrap();
+        let foreign = format!("{PREFIX}of-mine");
+        std::fs::create_dir(dir.path().join(&foreign)).unwrap();
+        let alive = Ground::near(dir.path()).unwrap();
+        drop(Ground::near(dir.path()).unwrap());
+        let mut expected = [std::ffi::OsString::from(&alive.name), foreign.into()];
+        expected.sort();
+        assert_eq!(names(), expected);
+    }
+
+    #[test]
+    fn many_at_once_get_in_nobodys_way() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let ground = Ground::near(dir.path()).unwrap();
+                        std::fs::create_dir(ground.path().join("sub")).unwrap();
+                        ground.clear().unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -1,14 +1,11 @@
 //! A directory to try things in.
 
 use std::cell::Cell;
-use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
-use rustix::rand::{GetRandomFlags, getrandom};
-use sapwood_kit::at;
 use sapwood_kit::idmap::Mapped;
 use sapwood_kit::mount::{Detached, MountError, Overlay, Upper, Way};
 
@@ -18,24 +15,14 @@ use super::Misfit;
 pub(super) type MountOptions<'a> = &'a [(&'static str, Option<&'static str>)];
 
 /// A new directory beneath another, on the same file system.
-pub(super) struct Ground {
-    base: OwnedFd,
-    name: String,
-    path: PathBuf,
-}
+pub(super) struct Ground(sapwood_kit::nodes::Ground);
 
 impl Ground {
     pub(super) fn new(base: &Path) -> Result<Self, Misfit> {
-        let make = || -> io::Result<Self> {
-            let path = base.canonicalize()?;
-            let opened = open(&path)?;
-            let name = unique_name()?;
-            mkdirat(&opened, &name, Mode::RWXU)?;
-            Ok(Self { base: opened, path: path.join(&name), name })
-        };
-        make().map_err(|e| {
+        let made = sapwood_kit::nodes::Ground::near(base);
+        made.map(Self).map_err(|e| {
             Misfit::new(
-                format!("nothing can be made in {}: {e}", base.display()),
+                e.to_string(),
                 "name another directory for the store, or make this one writable",
             )
         })
@@ -43,25 +30,17 @@ impl Ground {
 
     /// The same directory, opened in the calling thread's mount namespace.
     pub(super) fn enter(&self) -> io::Result<Here<'_>> {
-        Ok(Here { path: &self.path, root: open(&self.path)?, stages: Cell::new(0) })
+        Ok(Here { path: self.0.path(), root: open(self.0.path())?, stages: Cell::new(0) })
     }
 
     pub(super) fn clear(self) -> io::Result<()> {
-        at::remove_tree(&self.base, OsStr::new(&self.name))?;
-        Ok(())
+        self.0.clear()
     }
 }
 
 fn open(path: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(openat(CWD, path, flags, Mode::empty())?)
-}
-
-/// Two probes may run side by side, and one may have been killed before.
-fn unique_name() -> io::Result<String> {
-    let mut bytes = [0; 8];
-    getrandom(&mut bytes[..], GetRandomFlags::empty())?;
-    Ok(format!(".sapwood-probe-{:016x}", u64::from_ne_bytes(bytes)))
 }
 
 /// The directory, from inside a mount namespace.

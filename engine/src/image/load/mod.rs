@@ -62,10 +62,7 @@ impl Engine {
         let images = archive.images()?;
         self.check_depth(&images, archive.name())?;
         let loaded = self.load_images(&images, archive.name(), progress);
-        let cleaned = lease::clean_up_if_needed(self);
-        let loaded = loaded?;
-        cleaned?;
-        Ok(loaded)
+        lease::clean_up_after(self, loaded)
     }
 
     fn load_images(
