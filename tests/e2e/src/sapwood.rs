@@ -24,14 +24,22 @@ impl Sapwood {
     /// # Panics
     /// Without a folder to put it in.
     #[must_use]
-    #[allow(clippy::expect_used)] // Part of a test.
     pub fn on(driver: &str) -> Self {
+        match std::env::var_os(BACKING) {
+            Some(backing) => Self::on_at(driver, Path::new(&backing)),
+            None => Self::on_at(driver, &std::env::temp_dir()),
+        }
+    }
+
+    /// A fresh store for `driver` on the file system of the folder `backing`.
+    ///
+    /// # Panics
+    /// As [`on`](Self::on).
+    #[must_use]
+    #[allow(clippy::expect_used)] // Part of a test.
+    pub fn on_at(driver: &str, backing: &Path) -> Self {
         let mut builder = tempfile::Builder::new();
-        let builder = builder.prefix("sapwood-e2e-");
-        let dir = match std::env::var_os(BACKING) {
-            Some(backing) => builder.tempdir_in(backing),
-            None => builder.tempdir(),
-        };
+        let dir = builder.prefix("sapwood-e2e-").tempdir_in(backing);
         Self { dir: dir.expect("a folder for the store"), driver: driver.into() }
     }
 

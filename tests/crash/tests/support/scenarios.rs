@@ -1,0 +1,138 @@
+//! Commands that change a store, each with what comes before and after it.
+
+use std::process::Command;
+
+use super::{BIG, BOX, Bench};
+
+/// What `import` makes.
+const IMPORTED: &str = "imported:1";
+
+/// One of them.
+pub struct Scenario {
+    /// Which.
+    pub name: &'static str,
+    /// Has the store as the command needs it.
+    pub prepare: fn(&Bench),
+    /// The command.
+    pub args: fn(&Bench) -> Vec<String>,
+    /// Does again what was cut off, if it wasn't done; it has to work.
+    pub repeat: fn(&Bench, &Command),
+    /// Takes away what it made.
+    pub undo: fn(&Bench),
+}
+
+impl Scenario {
+    pub fn command(&self, bench: &Bench) -> Command {
+        let mut command = bench.sapwood.command();
+        command.args((self.args)(bench));
+        command
+    }
+
+    pub fn named(name: &str) -> &'static Self {
+        ALL.iter().find(|scenario| scenario.name == name).unwrap()
+    }
+}
+
+fn words(args: &[&str]) -> Vec<String> {
+    args.iter().map(|arg| (*arg).to_owned()).collect()
+}
+
+fn nothing(_: &Bench) {}
+
+/// Runs it as it is.
+fn again(bench: &Bench, command: &Command) {
+    let ended = bench.with_fault(command, 0, sapwood_crash::Fault::None);
+    assert!(ended.status.success(), "again: {}", ended.stderr);
+}
+
+fn again_if(there: bool, bench: &Bench, command: &Command) {
+    if there {
+        again(bench, command);
+    }
+}
+
+fn remove_big(bench: &Bench) {
+    for name in [BIG, IMPORTED] {
+        if bench.images().contains(name) {
+            bench.sapwood.ok(["rmi", name]);
+        }
+    }
+}
+
+fn remove_container(bench: &Bench) {
+    if bench.container("tried").is_some() {
+        bench.sapwood.ok(["rm", "tried"]);
+    }
+    // And the layer between it and its image, which comes with the first.
+    if bench.images().contains(BOX) {
+        bench.sapwood.ok(["rmi", BOX]);
+    }
+    bench.load("box.tar");
+}
+
+fn make_container(bench: &Bench) {
+    bench.sapwood.ok(["run", "--name", "tried", BOX, "sh", "-c", "echo x > /file; rm -r /home"]);
+}
+
+fn make_again(bench: &Bench, command: &Command) {
+    if bench.container("tried").is_some() {
+        bench.sapwood.ok(["rm", "tried"]);
+    }
+    again(bench, command);
+}
+
+pub const ALL: &[Scenario] = &[
+    Scenario {
+        name: "load",
+        prepare: nothing,
+        args: |bench| words(&["load", "-q", "-i", &bench.archive("big.tar")]),
+        repeat: again,
+        undo: remove_big,
+    },
+    Scenario {
+        name: "load-piped",
+        prepare: nothing,
+        args: |_| words(&["load", "-q"]),
+        repeat: again,
+        undo: remove_big,
+    },
+    Scenario {
+        name: "rmi",
+        prepare: |bench| bench.load("big.tar"),
+        args: |_| words(&["rmi", BIG]),
+        repeat: |bench, command| again_if(bench.images().contains(BIG), bench, command),
+        undo: |bench| {
+            // Cleans up what an interrupted removal has left.
+            bench.load("big.tar");
+            remove_big(bench);
+        },
+    },
+    Scenario {
+        name: "run",
+        prepare: nothing,
+        args: |_| words(&["run", "--name", "tried", BOX, "sh", "-c", "echo x > /file"]),
+        repeat: make_again,
+        undo: remove_container,
+    },
+    Scenario {
+        name: "run-rm",
+        prepare: nothing,
+        args: |_| words(&["run", "--rm", "--name", "tried", BOX, "sh", "-c", "echo x > /file"]),
+        repeat: make_again,
+        undo: remove_container,
+    },
+    Scenario {
+        name: "rm",
+        prepare: make_container,
+        args: |_| words(&["rm", "tried"]),
+        repeat: |bench, command| again_if(bench.container("tried").is_some(), bench, command),
+        undo: remove_container,
+    },
+    Scenario {
+        name: "import",
+        prepare: nothing,
+        args: |bench| words(&["import", &bench.archive("box.tar"), IMPORTED]),
+        repeat: again,
+        undo: remove_big,
+    },
+];
