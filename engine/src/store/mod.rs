@@ -168,15 +168,7 @@ impl Store {
         durability: Durability,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        let mut connection = self.lock();
-        set_durability(&connection, durability)?;
-        let change = connection
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(Error::from)?;
-        let result = work(&change)?;
-        fault::point("store.commit").map_err(|e| Error::io("record a change in", &self.dir, e))?;
-        change.commit().map_err(Error::from)?;
-        Ok(result)
+        write(&mut self.lock(), &self.dir, durability, work)
     }
 
     /// A thread that panicked can't have left a transaction: dropping it
@@ -198,6 +190,7 @@ fn write<T, E: From<Error>>(
         .map_err(Error::from)?;
     let result = work(&change)?;
     let copies = copies::prepare(dir, &change, durability)?;
+    fault::point("store.commit").map_err(|e| Error::io("record a change in", dir, e))?;
     change.commit().map_err(Error::from)?;
     copies.finish();
     Ok(result)

@@ -37,6 +37,7 @@ use serde::Serialize;
 
 use super::Durability;
 use crate::error::{Error, Result};
+use crate::fault;
 
 pub(crate) use read::{read_container, read_containers, read_image, read_images};
 pub(crate) use record::{ContainerCopy, ImageCopy};
@@ -196,7 +197,8 @@ impl Prepared<'_> {
             let pending = due.pending(self.dir);
             let done = match due.gone {
                 true => remove_if_there(&pending),
-                false => fs::rename(pending, due.place(self.dir)),
+                false => fault::point("store.copy.rename")
+                    .and_then(|()| fs::rename(pending, due.place(self.dir))),
             };
             if let Err(e) = done {
                 tracing::debug!("the copy of {} isn't in its place yet: {e}", due.id);
@@ -242,6 +244,7 @@ fn write(dir: &Path, c: &Connection, due: &Due, durability: Durability) -> Resul
 fn write_json(path: &Path, value: &impl Serialize, flush: bool) -> Result<()> {
     let attempt = || -> io::Result<()> {
         let bytes = serde_json::to_vec(value)?;
+        fault::point("store.copy.write")?;
         let file = super::root::create_private(path)?;
         io::Write::write_all(&mut &file, &bytes)?;
         if flush { file.sync_all() } else { Ok(()) }
@@ -250,6 +253,7 @@ fn write_json(path: &Path, value: &impl Serialize, flush: bool) -> Result<()> {
 }
 
 fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
+    fault::point("store.copy.set-aside")?;
     match fs::rename(from, to) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
@@ -257,6 +261,7 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
+    fault::point("store.copy.remove")?;
     match fs::remove_file(path) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
         _ => Ok(()),
