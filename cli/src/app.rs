@@ -8,7 +8,7 @@ use sapwood_engine::Engine;
 use crate::failure::{ENGINE_FAILED, Failure};
 use crate::open::Storage;
 use crate::settings::{GlobalArgs, Settings};
-use crate::{container, image, info, log, shell, storage};
+use crate::{container, image, info, log, shell, storage, system};
 
 /// Run containers, and look after their storage.
 ///
@@ -41,6 +41,15 @@ enum Command {
     Rm(container::RmArgs),
     #[command(flatten)]
     Image(image::ImageCommand),
+    /// Work on images, with docker's words
+    #[command(name = "image", subcommand, arg_required_else_help = true)]
+    Images(image::GroupedCommand),
+    /// Work on containers, with docker's words
+    #[command(subcommand, arg_required_else_help = true)]
+    Container(container::ContainerCommand),
+    /// Show and give back disk space
+    #[command(subcommand, arg_required_else_help = true)]
+    System(system::SystemCommand),
     /// Show this host, its drivers, and which one is used why
     Info(info::InfoArgs),
     /// Look at and into what the storage driver keeps
@@ -75,7 +84,22 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
             image::run(&engine, &settings.runroot, &command)?;
         }
         Command::Info(args) => info::info(&Settings::load(&cli.global)?, &args)?,
-        Command::Storage(command) => storage::run(&Settings::load(&cli.global)?, &command)?,
+        Command::Images(command) => {
+            let (engine, settings) = open(&cli.global)?;
+            image::grouped(&engine, &settings.runroot, &command)?;
+        }
+        Command::Container(container::ContainerCommand::Run(args)) => {
+            return run_container(&cli.global, *args);
+        }
+        Command::Container(command) => {
+            let (engine, settings) = open(&cli.global)?;
+            return container::grouped(&engine, &settings.runroot, command);
+        }
+        Command::System(command) => {
+            let (engine, settings) = open(&cli.global)?;
+            system::run(&engine, &settings.runroot, &command)?;
+        }
+        Command::Storage(command) => return storage::run(&Settings::load(&cli.global)?, &command),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 
 mod app;
+mod confirm;
 mod container;
 mod failure;
 mod image;
@@ -13,9 +14,11 @@ mod info;
 mod log;
 mod open;
 mod output;
+mod prune_filter;
 mod settings;
 mod shell;
 mod storage;
+mod system;
 mod time;
 mod usage;
 

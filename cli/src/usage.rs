@@ -15,7 +15,7 @@ use crate::log;
 const MISUSED: u8 = 2;
 
 /// Commands of docker(1) that aren't here, and what is instead.
-const COMMANDS: [(&[&str], &str); 8] = [
+const COMMANDS: [(&[&str], &str); 7] = [
     (
         &["pull", "push", "login", "search"],
         "sapwood doesn't speak to registries; fetch with \
@@ -28,7 +28,6 @@ const COMMANDS: [(&[&str], &str); 8] = [
     ),
     (&["kill"], "`sapwood rm -f CONTAINER` kills and removes"),
     (&["diff"], "`sapwood storage changes ID` lists what a container changed"),
-    (&["image", "container"], "see `sapwood images`, `rmi`, `ps`, `rm` and `inspect`"),
     (&["umount"], "it is `sapwood storage unmount`"),
     (&["version"], "it is `sapwood --version`"),
 ];

@@ -1,21 +1,58 @@
-//! Commands on containers: `run`, `ps`, `rm`, and the hidden one by which this
+//! Commands on containers: `run`, `ps`, `rm`, `container …`, and the hidden one by which this
 //! program becomes a container's monitor.
 
+mod prune;
 mod ps;
 mod rm;
 mod run;
 
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::ExitCode;
 
+use clap::Subcommand;
 use sapwood_engine::Engine;
 use sapwood_engine::container::{Containers, Error, MONITOR_COMMAND, monitor};
 
 use crate::failure::Failure;
 
+pub use prune::{remove as prune_all, told as told_pruned};
 pub use ps::{PsArgs, ps};
 pub use rm::{RmArgs, rm};
 pub use run::{RunArgs, run};
+
+/// `sapwood container …`, as docker(1) groups them.
+#[derive(Debug, Subcommand)]
+pub enum ContainerCommand {
+    /// Run a command in a new container
+    Run(Box<RunArgs>),
+    /// List containers
+    #[command(visible_aliases = ["ps", "list"])]
+    Ls(PsArgs),
+    /// Remove containers
+    #[command(alias = "remove")]
+    Rm(RmArgs),
+    /// Remove containers that have ended
+    Prune(prune::PruneArgs),
+}
+
+/// Runs one of them, but `run`, whose failures have a status of their own.
+///
+/// # Errors
+/// The one line that a person should see.
+pub fn grouped(
+    engine: &Engine,
+    runroot: &Path,
+    command: ContainerCommand,
+) -> Result<ExitCode, Failure> {
+    match command {
+        ContainerCommand::Run(args) => return run(engine, runroot, *args),
+        ContainerCommand::Ls(args) => ps(engine, runroot, &args)?,
+        ContainerCommand::Rm(args) => rm(engine, runroot, &args)?,
+        ContainerCommand::Prune(args) => prune::prune(engine, runroot, &args)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
 
 /// Whether this process was started to be a container's monitor. Asked before
 /// anything else: a monitor needs none of what the other commands set up.

@@ -6,6 +6,7 @@ mod inspect;
 mod list;
 mod load;
 mod progress;
+mod prune;
 mod remove;
 mod tag;
 
@@ -18,6 +19,8 @@ use clap::Subcommand;
 use sapwood_engine::Engine;
 
 use crate::failure::Failure;
+
+pub use prune::{remove as prune_all, told as told_pruned};
 
 /// Commands on images, each with its options.
 #[derive(Debug, Subcommand)]
@@ -36,6 +39,46 @@ pub enum ImageCommand {
     Tag(tag::TagArgs),
     /// Remove images, or some of their names
     Rmi(remove::RmiArgs),
+}
+
+/// `sapwood image …`, as docker(1) groups them.
+#[derive(Debug, Subcommand)]
+pub enum GroupedCommand {
+    /// List images
+    #[command(visible_alias = "list")]
+    Ls(list::ImagesArgs),
+    /// Remove images, or some of their names
+    #[command(alias = "remove")]
+    Rm(remove::RmiArgs),
+    /// Load images from an archive or an OCI image layout
+    Load(load::LoadArgs),
+    /// Make an image from an archive of a root file system
+    Import(import::ImportArgs),
+    /// Show everything that is known of images, as JSON
+    Inspect(inspect::InspectArgs),
+    /// Show how an image was made
+    History(history::HistoryArgs),
+    /// Give an image a further name
+    Tag(tag::TagArgs),
+    /// Remove images that nobody needs
+    Prune(prune::PruneArgs),
+}
+
+/// Runs one of the grouped.
+///
+/// # Errors
+/// The one line that a person should see.
+pub fn grouped(engine: &Engine, run_root: &Path, command: &GroupedCommand) -> Result<(), Failure> {
+    match command {
+        GroupedCommand::Ls(args) => list::images(engine, args),
+        GroupedCommand::Rm(args) => remove::rmi(engine, run_root, args),
+        GroupedCommand::Load(args) => load::load(engine, args),
+        GroupedCommand::Import(args) => import::import(engine, args),
+        GroupedCommand::Inspect(args) => inspect::inspect(engine, args),
+        GroupedCommand::History(args) => history::history(engine, args),
+        GroupedCommand::Tag(args) => tag::tag(engine, args),
+        GroupedCommand::Prune(args) => prune::prune(engine, args),
+    }
 }
 
 /// Runs one of them.

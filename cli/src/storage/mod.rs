@@ -1,11 +1,18 @@
-//! `sapwood storage …`: looking at what the driver keeps, node by node.
+//! `sapwood storage …`: looking at what the driver keeps, node by node, and
+//! after the store as a whole.
 
+mod check;
 mod diff;
+mod gc;
 mod list;
 mod mount;
+mod repair;
 mod select;
+mod sites;
 mod status;
 mod tree;
+
+use std::process::ExitCode;
 
 use clap::Subcommand;
 
@@ -32,22 +39,37 @@ pub enum StorageCommand {
     Changes(diff::ChangesArgs),
     /// Show the space that nodes hold by themselves
     Usage(list::UsageArgs),
+    /// Compare records, driver and disk, and tell where they differ
+    Check(check::CheckArgs),
+    /// Mend what a check finds
+    Repair(repair::RepairArgs),
+    /// Take away what nothing needs
+    Gc(gc::GcArgs),
 }
 
 /// Runs one of them.
 ///
 /// # Errors
 /// What the driver says, or output that can't be written.
-pub fn run(settings: &Settings, command: &StorageCommand) -> Result<(), Failure> {
-    let storage = Storage::open(settings)?;
+pub fn run(settings: &Settings, command: &StorageCommand) -> Result<ExitCode, Failure> {
     match command {
-        StorageCommand::Status(args) => status::status(&storage, args),
-        StorageCommand::Ls(args) => list::ls(&storage, args),
-        StorageCommand::Tree(args) => tree::tree(&storage, args),
-        StorageCommand::Mount(args) => mount::mount(&storage, args),
-        StorageCommand::Unmount(args) => mount::unmount(&storage, args),
-        StorageCommand::Diff(args) => diff::diff(&storage, args),
-        StorageCommand::Changes(args) => diff::changes(&storage, args),
-        StorageCommand::Usage(args) => list::usage(&storage, args),
+        StorageCommand::Check(args) => check::check(settings, args),
+        StorageCommand::Repair(args) => repair::repair(settings, args),
+        StorageCommand::Gc(args) => gc::gc(settings, args).map(|()| ExitCode::SUCCESS),
+        command => on_nodes(&Storage::open(settings)?, command).map(|()| ExitCode::SUCCESS),
+    }
+}
+
+fn on_nodes(storage: &Storage, command: &StorageCommand) -> Result<(), Failure> {
+    match command {
+        StorageCommand::Status(args) => status::status(storage, args),
+        StorageCommand::Ls(args) => list::ls(storage, args),
+        StorageCommand::Tree(args) => tree::tree(storage, args),
+        StorageCommand::Mount(args) => mount::mount(storage, args),
+        StorageCommand::Unmount(args) => mount::unmount(storage, args),
+        StorageCommand::Diff(args) => diff::diff(storage, args),
+        StorageCommand::Changes(args) => diff::changes(storage, args),
+        StorageCommand::Usage(args) => list::usage(storage, args),
+        StorageCommand::Check(_) | StorageCommand::Repair(_) | StorageCommand::Gc(_) => Ok(()),
     }
 }
