@@ -8,6 +8,7 @@
 mod app;
 mod confirm;
 mod container;
+mod destination;
 mod failure;
 mod image;
 mod info;

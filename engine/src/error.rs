@@ -53,6 +53,14 @@ pub enum Error {
         /// What showed it, where that was another error.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// An image can't be written.
+    #[error("image {image} can't be saved")]
+    Unsaved {
+        /// Its id.
+        image: String,
+        /// Why not.
+        source: Box<Error>,
+    },
     /// A layer isn't what it was when it came.
     #[error("layer {layer}: {problem}")]
     BadLayer {

@@ -8,6 +8,7 @@ mod load;
 mod progress;
 mod prune;
 mod remove;
+mod save;
 mod tag;
 
 use std::fs::File;
@@ -27,6 +28,8 @@ pub use prune::{remove as prune_all, told as told_pruned};
 pub enum ImageCommand {
     /// Load images from an archive or an OCI image layout
     Load(load::LoadArgs),
+    /// Write images to an archive, or an OCI image layout
+    Save(save::SaveArgs),
     /// Make an image from an archive of a root file system
     Import(import::ImportArgs),
     /// List images
@@ -88,6 +91,7 @@ pub fn grouped(engine: &Engine, run_root: &Path, command: &GroupedCommand) -> Re
 pub fn run(engine: &Engine, run_root: &Path, command: &ImageCommand) -> Result<(), Failure> {
     match command {
         ImageCommand::Load(args) => load::load(engine, args),
+        ImageCommand::Save(args) => save::save(engine, args),
         ImageCommand::Import(args) => import::import(engine, args),
         ImageCommand::Images(args) => list::images(engine, args),
         ImageCommand::Inspect(args) => inspect::inspect(engine, args),

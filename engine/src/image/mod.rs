@@ -16,6 +16,7 @@ pub mod outline;
 mod progress;
 mod reference;
 mod remove;
+pub mod save;
 mod tag;
 
 pub use change::{Change, ChangeError, RunConfig};
