@@ -106,7 +106,10 @@ fn make(dir: &Path, known: &Salvaged, nodes: &[NodeInfo]) -> Result<()> {
     schema::upgrade(&mut connection)?;
     connection.pragma_update(None, "foreign_keys", true)?;
     let change = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    for image in known.images.values() {
+    // Listings show those that came last first.
+    let mut images: Vec<_> = known.images.values().collect();
+    images.sort_by_key(|image| image.loaded);
+    for image in images {
         insert_image(&change, image)?;
     }
     init_layers(&change, nodes)?;

@@ -1,9 +1,13 @@
 //! All rows of a database at one moment, read without opening the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, Row};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 
 use crate::error::{Error, Result};
 use crate::store::{DATABASE, schema};
@@ -60,8 +64,7 @@ impl Database {
         if !path.try_exists().map_err(|e| Error::io("look at", &path, e))? {
             return Ok(None);
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&path, flags)?;
+        let connection = open(dir, &path)?;
         connection.busy_timeout(crate::store::BUSY)?;
         match schema::found(&connection, &path)? {
             0 => Ok(None),
@@ -101,6 +104,33 @@ impl Database {
     pub(super) fn connection(&self) -> &Connection {
         &self.0
     }
+}
+
+/// Opens it for reading. Readers share an index of the journal with writers;
+/// where that can't be written there are no writers, and a copy will do.
+fn open(dir: &Path, path: &Path) -> Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match access(dir, Access::WRITE_OK) {
+        Ok(()) => Ok(Connection::open_with_flags(path, flags)?),
+        Err(Errno::ROFS | Errno::ACCESS) => copied(dir),
+        Err(e) => Err(Error::io("look at", dir, e)),
+    }
+}
+
+fn copied(dir: &Path) -> Result<Connection> {
+    let copy = tempfile::tempdir().map_err(|e| Error::io("copy the database of", dir, e))?;
+    for name in [DATABASE, "metadata.db-wal"] {
+        match fs::copy(dir.join(name), copy.path().join(name)) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                return Err(Error::io("copy", dir.join(name), e));
+            }
+            _ => {}
+        }
+    }
+    let connection = Connection::open(copy.path().join(DATABASE))?;
+    // Its files are open, and go with it.
+    connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_master; COMMIT;")?;
+    Ok(connection)
 }
 
 fn rows<T, C: FromIterator<T>>(

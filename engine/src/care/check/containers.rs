@@ -59,7 +59,7 @@ fn draft(site: &Site<'_>, world: &World, id: &str, row: &ContainerRow) -> Option
     let draft = DraftId::new(id).ok()?;
     let path = site.driver_root().join("drafts").join(id);
     let Some(node) = world.nodes.get(&NodeId::Draft(draft)) else {
-        if is_young(site, id) {
+        if world.is_suspect_draft(id) || is_young(site, id) {
             return None;
         }
         let found = Finding::lost("container-without-tree", path, "its tree is missing");
@@ -71,7 +71,7 @@ fn draft(site: &Site<'_>, world: &World, id: &str, row: &ContainerRow) -> Option
         );
     };
     let on = node.parent.as_ref().map(|p| p.as_str().to_owned());
-    if on == row.base {
+    if on == row.base || world.is_suspect_draft(id) {
         return None;
     }
     let what = "its record names another layer than the one that its tree stands on";

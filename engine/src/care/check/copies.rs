@@ -7,6 +7,7 @@ use super::super::finding::{Action, Finding};
 use super::super::snapshot::{Database, Snapshot};
 use super::world::World;
 use crate::error::Result;
+use crate::image::{ChainId, Config};
 use crate::store::copies::{
     self, ContainerCopy, ImageCopy, Kind, hold_still, left_pending, path_of, read_container,
     read_image,
@@ -75,7 +76,7 @@ impl Looker<'_> {
             Ok(copy) if copy.agrees_with(&row) => return Ok(None),
             // What is wrong with the row is told elsewhere, and the copy is
             // what it is mended from.
-            Ok(copy) if !is_sound(&row) || copy.layers.len() > row.layers.len() => return Ok(None),
+            Ok(_) if !is_sound(&row) => return Ok(None),
             Ok(_) => "differs from its record",
             Err(e) if e.is_missing() => "is missing",
             Err(_) => "can't be read",
@@ -130,8 +131,10 @@ impl Looker<'_> {
     }
 }
 
-/// Whether an image's row says what its id says.
+/// Whether an image's rows say what its id says, and its layers' rows too.
 fn is_sound(row: &ImageCopy) -> bool {
-    let config = crate::image::Config::parse(row.config.clone().into_bytes());
-    config.is_ok_and(|config| config.id().to_string() == row.id)
+    let Ok(config) = Config::parse(row.config.clone().into_bytes()) else { return false };
+    let chain = ChainId::all(config.diff_ids());
+    let recorded = row.layers.iter().map(|layer| layer.chain_id.as_str());
+    config.id().to_string() == row.id && recorded.eq(chain.iter().map(ChainId::hex))
 }

@@ -30,7 +30,11 @@ fn row_of(
     chain: &str,
     row: &Layer,
 ) -> Option<Finding> {
+    let suspect = world.is_suspect_layer(chain);
     let Some(node) = world.layer_node(chain) else {
+        if suspect {
+            return None;
+        }
         let path = site.driver_root().join("layers").join(chain);
         let what = "its record is there, and the driver hasn't got it";
         let found = Finding::lost("layer-missing", path, what).about(world.layer(chain));
@@ -51,7 +55,7 @@ fn row_of(
         let found = Finding::wrong("layer-parent", path, what).about(world.layer(chain));
         return Some(found.mend(Action::SetParent(chain.to_owned(), right), "correct its record"));
     }
-    if of_driver != right {
+    if of_driver != right && !suspect {
         let what = format!(
             "the driver has it on {}, and its name says that it stands on {}",
             name(of_driver.as_deref()),

@@ -17,6 +17,7 @@ mod layers;
 mod outlines;
 mod world;
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use graphdriver_api::{NodeId, Remedy, Severity};
@@ -78,6 +79,13 @@ impl Report {
     }
 }
 
+/// The nodes that the driver finds something wrong with. What else is wrong
+/// with them may come of that.
+fn suspects(found: &[graphdriver_api::Finding]) -> BTreeSet<NodeId> {
+    let wrong = found.iter().filter(|f| f.severity != Severity::Leftover);
+    wrong.filter_map(|f| f.node.clone()).collect()
+}
+
 /// What was read of the records.
 struct Records {
     snapshot: Option<Snapshot>,
@@ -106,7 +114,8 @@ impl Site<'_> {
         })?;
         let alone = watch.as_ref().is_none_or(Watch::is_alone);
         records.problems.into_iter().for_each(|f| report.add(f));
-        let world = World::new(self, nodes, records.snapshot, alone);
+        let suspect = suspects(&of_driver);
+        let world = World::new(nodes, suspect, records.snapshot, alone);
         of_driver.into_iter().for_each(|f| report.add(self.named(&world, f)));
         self.compare(&world, &mut report)?;
         let watch = watch.map(Watch::share).transpose()?;

@@ -1,16 +1,18 @@
 //! What a check knows when it compares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use graphdriver_api::{NodeId, NodeInfo};
 
 use super::super::snapshot::Snapshot;
-use super::super::{Site, Subject, SubjectKind};
+use super::super::{Subject, SubjectKind};
 use crate::image::{Name, Repository, is_ours};
 
 /// Nodes, rows, and what things are called.
 pub(super) struct World {
     pub(super) nodes: BTreeMap<NodeId, NodeInfo>,
+    /// Nodes that the driver finds something wrong with.
+    suspect: BTreeSet<NodeId>,
     /// `None` if there is no database that can be read.
     pub(super) rows: Option<Snapshot>,
     /// Nobody makes or removes layers now.
@@ -23,14 +25,15 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(
-        _site: &Site<'_>,
         nodes: Vec<NodeInfo>,
+        suspect: BTreeSet<NodeId>,
         rows: Option<Snapshot>,
         alone: bool,
     ) -> Self {
         let nodes = nodes.into_iter().map(|info| (info.id.clone(), info)).collect();
         let mut world = Self {
             nodes,
+            suspect,
             rows: None,
             alone,
             of_layer: BTreeMap::new(),
@@ -91,6 +94,17 @@ impl World {
     pub(super) fn layer_node(&self, chain: &str) -> Option<&NodeInfo> {
         let id = graphdriver_api::LayerId::new(chain).ok()?;
         self.nodes.get(&NodeId::Layer(id))
+    }
+
+    /// Whether the driver tells itself what is wrong with a layer.
+    pub(super) fn is_suspect_layer(&self, chain: &str) -> bool {
+        graphdriver_api::LayerId::new(chain)
+            .is_ok_and(|id| self.suspect.contains(&NodeId::Layer(id)))
+    }
+
+    /// The same for a draft.
+    pub(super) fn is_suspect_draft(&self, id: &str) -> bool {
+        graphdriver_api::DraftId::new(id).is_ok_and(|id| self.suspect.contains(&NodeId::Draft(id)))
     }
 
     /// Layers of the driver that are the images' or stand between them and
