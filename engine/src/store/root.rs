@@ -8,9 +8,10 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::statfs;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -64,9 +65,11 @@ impl Root {
     /// left as it was; [`Error::NewerFormat`]; [`Error::Corrupt`] for a marker
     /// that can't be read; [`Error::Io`].
     pub fn open(path: &Path) -> Result<Self> {
+        refuse_network(path)?;
         if !read_marker(path)? {
             create(path)?;
         }
+        refuse_others(path)?;
         let path = fs::canonicalize(path).map_err(|e| Error::io("resolve", path, e))?;
         Ok(Self { path })
     }
@@ -127,6 +130,54 @@ impl Root {
         sync(&self.path)?;
         Ok(own)
     }
+}
+
+/// File systems whose locks and renames others don't see in time, or at all
+/// (statfs(2), magic numbers of the kernel's linux/magic.h).
+const NETWORKS: [(u64, &str); 6] = [
+    (0x6969, "NFS"),
+    (0x517b, "SMB"),
+    (0xff53_4d42, "CIFS"),
+    (0xfe53_4d42, "SMB2"),
+    (0x00c3_6400, "Ceph"),
+    (0x7375_7245, "Coda"),
+];
+
+/// Refuses a folder on a network: two hosts that don't see one another's locks
+/// would take each other's work for that of the dead.
+fn refuse_network(path: &Path) -> Result<()> {
+    let there = path.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+    let found = statfs(there).map_err(|e| Error::io("look at", there, e))?;
+    // A magic number has 32 bits; the field's width is the architecture's.
+    #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast, clippy::cast_possible_truncation)]
+    match network(u64::from(found.f_type as u32)) {
+        None => Ok(()),
+        Some(name) => Err(Error::Invalid(format!(
+            "{} is on {name}, where locks can't be relied on; choose a folder on a disk of this \
+             host with --root",
+            path.display()
+        ))),
+    }
+}
+
+fn network(magic: u64) -> Option<&'static str> {
+    NETWORKS.iter().find(|(known, _)| *known == magic).map(|(_, name)| *name)
+}
+
+/// Refuses a store of somebody else: what we made in it its owner could not
+/// remove, and what they put in it would run with our rights.
+fn refuse_others(path: &Path) -> Result<()> {
+    let marker = path.join(MARKER);
+    let owner = fs::metadata(&marker).map_err(|e| Error::io("look at", &marker, e))?.uid();
+    let we = rustix::process::geteuid().as_raw();
+    if owner == we {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "the store {} belongs to user {owner}, and this is user {we}; run as that user, or choose \
+         another folder with --root",
+        path.display()
+    )))
 }
 
 /// Whether the marker is there and of a format that is known.
@@ -276,6 +327,29 @@ mod tests {
         ));
         fs::write(dir.path().join(MARKER), "what").unwrap();
         assert!(matches!(Root::open(dir.path()), Err(Error::Corrupt { .. })));
+    }
+
+    #[test]
+    fn networks_are_known_by_their_numbers() {
+        assert_eq!(network(0x6969), Some("NFS"));
+        assert_eq!(network(0xff53_4d42), Some("CIFS"));
+        // ext4, tmpfs.
+        assert_eq!((network(0xef53), network(0x0102_1994)), (None, None));
+    }
+
+    #[test]
+    fn a_store_of_somebody_else_is_refused() {
+        if !rustix::process::geteuid().is_root() {
+            eprintln!("NOT RUN: only root can give files away");
+            return;
+        }
+        let dir = tempfile::tempdir().unwrap();
+        Root::open(dir.path()).unwrap();
+        std::os::unix::fs::chown(dir.path().join(MARKER), Some(4711), None).unwrap();
+        match Root::open(dir.path()) {
+            Err(Error::Invalid(why)) => assert!(why.contains("user 4711"), "{why}"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

@@ -61,3 +61,107 @@ pub(crate) fn upgrade(connection: &mut Connection) -> Result<()> {
 fn pragma(connection: &Connection, name: &str) -> Result<i64> {
     Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::store::{Durability, Root, Store, copies};
+
+    /// A store as a version of format 1 left it: a database, and no copies.
+    fn store_of_format_1() -> (tempfile::TempDir, Root) {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Root::open(dir.path()).unwrap();
+        let path = root.engine_dir("vfs").unwrap().join("metadata.db");
+        let old = Connection::open(path).unwrap();
+        old.pragma_update(None, "journal_mode", "WAL").unwrap();
+        old.execute_batch(include_str!("fixtures/format1.sql")).unwrap();
+        (dir, root)
+    }
+
+    #[test]
+    fn a_store_of_format_1_is_brought_up_with_all_that_it_held() {
+        let (_dir, root) = store_of_format_1();
+        for _ in 0..2 {
+            let store = Store::open(&root, "vfs").unwrap();
+            let (version, rows): (i64, i64) = store
+                .read(|c| {
+                    Ok::<_, Error>((
+                        pragma(c, "user_version")?,
+                        c.query_row(
+                            "SELECT (SELECT count(*) FROM layer WHERE content IS NULL)
+                                  + (SELECT count(*) FROM image) + (SELECT count(*) FROM tag)
+                                  + (SELECT count(*) FROM manifest) + (SELECT count(*) FROM container)
+                                  + (SELECT count(*) FROM copy_due)",
+                            (),
+                            |r| r.get(0),
+                        )?,
+                    ))
+                })
+                .unwrap();
+            assert_eq!((version, rows), (FORMAT, 3 + 1 + 1 + 1 + 2));
+        }
+        let images = copies::read_images(&root.engine_dir("vfs").unwrap());
+        let copy = images[0].1.as_ref().unwrap();
+        assert_eq!(copy.config, "{}");
+        assert_eq!(copy.names, [("docker.io/library/old".to_owned(), "1".to_owned())]);
+        assert_eq!(copy.layers.iter().map(|l| l.size).collect::<Vec<_>>(), [10, 20]);
+        assert_eq!(copies::read_containers(&root.engine_dir("vfs").unwrap()).len(), 2);
+    }
+
+    #[test]
+    fn an_upgrade_that_fails_leaves_the_old_format() {
+        let (_dir, root) = store_of_format_1();
+        let path = root.engine_dir("vfs").unwrap().join("metadata.db");
+        // Something is in the way.
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE copy_due (x)").unwrap();
+        assert!(matches!(Store::open(&root, "vfs"), Err(Error::Database(_))));
+        let old = Connection::open(&path).unwrap();
+        assert_eq!(pragma(&old, "user_version").unwrap(), 1);
+        old.prepare("SELECT content FROM layer").unwrap_err();
+    }
+
+    #[test]
+    fn copies_follow_their_rows() {
+        let (_dir, root) = store_of_format_1();
+        let store = Store::open(&root, "vfs").unwrap();
+        let dir = root.engine_dir("vfs").unwrap();
+        let copied = || copies::all(&dir, copies::Kind::Container).unwrap().len();
+        store
+            .write(Durability::Later, |t| {
+                t.execute("DELETE FROM container WHERE id = 'c1'", ())?;
+                Ok::<_, Error>(())
+            })
+            .unwrap();
+        assert_eq!(copied(), 1);
+        // A transaction that fails leaves its copies for the next opening.
+        let failed: Result<()> = store.write(Durability::Later, |t| {
+            t.execute("DELETE FROM container", ())?;
+            Err(Error::Invalid("no".into()))
+        });
+        failed.unwrap_err();
+        assert_eq!(copied(), 1);
+        // As a process that died left it.
+        let place = copies::path_of(&dir, copies::Kind::Container, "c2");
+        fs::rename(&place, dir.join("pending/container-c2.gone")).unwrap();
+        fs::write(dir.join("pending/container-c9.new"), b"{}").unwrap();
+        drop(Store::open(&root, "vfs").unwrap());
+        assert_eq!(copied(), 1);
+        assert!(copies::left_pending(&dir).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_database_that_is_gone_is_not_taken_for_a_new_one() {
+        let (_dir, root) = store_of_format_1();
+        drop(Store::open(&root, "vfs").unwrap());
+        let path = root.engine_dir("vfs").unwrap().join("metadata.db");
+        for suffix in ["", "-wal", "-shm"] {
+            fs::remove_file(format!("{}{suffix}", path.display())).unwrap_or_default();
+        }
+        assert!(matches!(Store::open(&root, "vfs"), Err(Error::Corrupt { .. })));
+        assert!(!path.exists());
+        fs::write(&path, b"").unwrap();
+        assert!(matches!(Store::open(&root, "vfs"), Err(Error::Corrupt { .. })));
+    }
+}
