@@ -106,7 +106,7 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
 
 fn open(args: &GlobalArgs) -> Result<(Engine, Settings), Failure> {
     let settings = Settings::load(args)?;
-    let engine = Storage::open(&settings)?.engine()?;
+    let engine = Storage::open(&settings)?.engine()?.with_limits(settings.limits);
     Ok((engine, settings))
 }
 

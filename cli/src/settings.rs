@@ -1,6 +1,7 @@
 //! Global options, and where else their values can come from: the command
 //! line, then the environment, then a configuration file, then a default.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use graphdriver_api::DriverOptions;
 use graphdriver_api::choice::{Origin, Wish};
+use sapwood_engine::image::Limits;
 use serde::Deserialize;
 
 use crate::failure::Failure;
@@ -61,6 +63,16 @@ pub struct GlobalArgs {
     )]
     pub storage_opts: Vec<String>,
 
+    /// Limit for archives that are loaded or imported, repeatable: entries, bytes, depth,
+    /// xattr-bytes, extension-bytes, expansion, zstd-window, manifest-bytes
+    #[arg(
+        long = "limit",
+        global = true,
+        value_name = "NAME=VALUE",
+        help_heading = "Global options"
+    )]
+    pub limits: Vec<String>,
+
     /// Configuration file [default: /etc/sapwood/config.toml, if it is there]
     #[arg(
         long,
@@ -84,7 +96,7 @@ pub struct GlobalArgs {
 
 /// The configuration file. Unknown keys are errors: a misspelt key would
 /// otherwise be a setting that is quietly not in force.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
     root: Option<PathBuf>,
@@ -93,6 +105,8 @@ struct ConfigFile {
     storage_driver: Option<String>,
     #[serde(rename = "storage-opts", default)]
     storage_opts: Vec<String>,
+    #[serde(default)]
+    limits: BTreeMap<String, toml::Value>,
 }
 
 /// What is in force, and for the driver also who asked for it.
@@ -106,6 +120,8 @@ pub struct Settings {
     pub driver: Option<(String, Origin)>,
     /// Options for it: those of the file first, so that the command line wins.
     pub options: DriverOptions,
+    /// What an archive may cost.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -160,6 +176,7 @@ fn merge(
         runroot: directory("--runroot", args.runroot.clone().or(file.runroot), "/run/sapwood")?,
         driver: driver(args.storage_driver.as_deref(), file.storage_driver, env)?,
         options: DriverOptions(options.map(|o| storage_opt(o)).collect::<Result<_, _>>()?),
+        limits: limits(&file.limits, &args.limits)?,
     })
 }
 
@@ -210,6 +227,25 @@ fn storage_opt(text: &str) -> Result<(String, String), Failure> {
     }
 }
 
+/// The file's table first, so that the command line wins.
+fn limits(table: &BTreeMap<String, toml::Value>, given: &[String]) -> Result<Limits, Failure> {
+    let mut limits = Limits::default();
+    for (name, value) in table {
+        let value = match value {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        limits.set(name, &value).map_err(|e| Failure::new(format!("[limits]: {e}")))?;
+    }
+    for text in given {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::new(format!("--limit takes NAME=VALUE, not {text:?}")))?;
+        limits.set(name, value).map_err(|e| Failure::new(format!("--limit: {e}")))?;
+    }
+    Ok(limits)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,6 +256,7 @@ mod tests {
             runroot: None,
             storage_driver: None,
             storage_opts: Vec::new(),
+            limits: Vec::new(),
             config: None,
             log_level: tracing::Level::WARN,
         }
@@ -231,6 +268,7 @@ mod tests {
             runroot: None,
             storage_driver: Some("from-file".into()),
             storage_opts: vec!["a=1".into()],
+            limits: BTreeMap::new(),
         }
     }
 
@@ -259,6 +297,26 @@ mod tests {
             ("from-file".into(), Origin::Config)
         );
         assert_eq!(merge(&args(), ConfigFile::default(), none).unwrap().driver, None);
+    }
+
+    #[test]
+    fn limits_come_from_the_file_and_then_from_the_command_line() {
+        let table = toml::from_str("bytes = \"2g\"\nentries = 5\ndepth = 6").unwrap();
+        let limits = limits(&table, &["entries=7".into()]).unwrap();
+        let mut expected = Limits::default();
+        for (name, value) in [("bytes", "2g"), ("entries", "7"), ("depth", "6")] {
+            expected.set(name, value).unwrap();
+        }
+        assert_eq!(limits, expected);
+        for (table, given, why) in [
+            ("what = 1", "", "[limits]: \"what\" is no limit"),
+            ("", "entries", "--limit takes NAME=VALUE"),
+            ("", "entries=x", "--limit: the limit entries takes a number"),
+        ] {
+            let given: Vec<String> = given.split_whitespace().map(str::to_owned).collect();
+            let failure = super::limits(&toml::from_str(table).unwrap(), &given).unwrap_err();
+            assert!(failure.to_string().starts_with(why), "{failure}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use graphdriver_api::GraphDriver;
 
 use crate::error::Result;
+use crate::image::Limits;
 use crate::store::{Root, Store};
 
 /// One driver's images and containers in one root. Cheap to open; may be
@@ -14,6 +15,7 @@ pub struct Engine {
     root: Root,
     driver: Arc<dyn GraphDriver>,
     store: Store,
+    limits: Limits,
 }
 
 impl Engine {
@@ -23,7 +25,19 @@ impl Engine {
     /// As [`Store::open`].
     pub fn open(root: Root, driver: Arc<dyn GraphDriver>) -> Result<Self> {
         let store = Store::open(&root, driver.name())?;
-        Ok(Self { root, driver, store })
+        Ok(Self { root, driver, store, limits: Limits::default() })
+    }
+
+    /// The same with other limits for what is loaded and imported.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// What an archive may cost.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// Where everything lies.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 use std::io::{self, BufRead, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 use lzma_rust2::XzReader;
@@ -11,10 +13,27 @@ use super::problem::{Problem, Result};
 /// Bytes that are enough to [recognise](Compression::of) every kind.
 pub(crate) const MAGIC_LEN: usize = 6;
 
-/// The largest zstd window that is honoured, as a power of two: 128 MiB, which
-/// is what zstd(1) itself decodes without being asked for more. Levels up to 19
-/// use 8 MiB.
-const ZSTD_WINDOW_LOG: u32 = 27;
+/// What decompressing may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decoding {
+    /// The largest zstd window that is honoured, as a power of two.
+    pub(crate) window_log: u32,
+    /// How many times as many bytes may come out as go in, once
+    /// [`FREE`] have come out.
+    pub(crate) expansion: u64,
+}
+
+impl Default for Decoding {
+    /// A window of 128 MiB, which is what zstd(1) itself decodes without being
+    /// asked for more: levels up to 19 use 8 MiB. Expansion: a layer of more
+    /// than a gigabyte of which 99.6% is repetition is no root file system.
+    fn default() -> Self {
+        Self { window_log: 27, expansion: 250 }
+    }
+}
+
+/// Bytes that may come out of however few: small files of zeros are common.
+const FREE: u64 = 1 << 30;
 
 /// The most memory that an xz stream may ask for, in KiB: enough for `xz -9`.
 const XZ_MEMORY: u32 = 80 << 10;
@@ -57,17 +76,84 @@ impl Compression {
     pub(crate) fn decode<'a>(
         self,
         source: impl BufRead + Send + 'a,
+        limits: Decoding,
     ) -> io::Result<Box<dyn Read + Send + 'a>> {
-        Ok(match self {
-            Self::None => Box::new(source),
-            Self::Gzip => Box::new(MultiGzDecoder::new(source)),
+        let passed = Arc::new(AtomicU64::new(0));
+        let counted = Counted { source, passed: Arc::clone(&passed) };
+        let decoder: Box<dyn Read + Send + 'a> = match self {
+            Self::None => return Ok(Box::new(counted.source)),
+            Self::Gzip => Box::new(MultiGzDecoder::new(counted)),
             Self::Zstd => {
-                let mut decoder = zstd::Decoder::with_buffer(source)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                let mut decoder = zstd::Decoder::with_buffer(counted)?;
+                decoder.window_log_max(limits.window_log)?;
                 Box::new(decoder)
             }
-            Self::Xz => Box::new(XzReader::new_mem_limit(source, true, XZ_MEMORY)),
-        })
+            Self::Xz => Box::new(XzReader::new_mem_limit(counted, true, XZ_MEMORY)),
+        };
+        Ok(Box::new(Checked { decoder, passed, came: 0, limits }))
+    }
+}
+
+/// Counts what a decoder takes.
+struct Counted<R> {
+    source: R,
+    passed: Arc<AtomicU64>,
+}
+
+impl<R: BufRead> Read for Counted<R> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let got = self.source.read(buf)?;
+        self.passed.fetch_add(got as u64, Ordering::Relaxed);
+        Ok(got)
+    }
+}
+
+impl<R: BufRead> BufRead for Counted<R> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.source.fill_buf()
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.passed.fetch_add(amount as u64, Ordering::Relaxed);
+        self.source.consume(amount);
+    }
+}
+
+/// Ends where far more has come out than went in.
+struct Checked<'a> {
+    decoder: Box<dyn Read + Send + 'a>,
+    passed: Arc<AtomicU64>,
+    came: u64,
+    limits: Decoding,
+}
+
+impl Read for Checked<'_> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let got = self.decoder.read(buf).map_err(|e| self.explain(e))?;
+        self.came += got as u64;
+        let passed = self.passed.load(Ordering::Relaxed);
+        if self.came > FREE && self.came > passed.saturating_mul(self.limits.expansion) {
+            return Err(io::Error::other(format!(
+                "it unpacks to more than {0} times its size (limit expansion); --limit \
+                 expansion=VALUE would allow more",
+                self.limits.expansion
+            )));
+        }
+        Ok(got)
+    }
+}
+
+impl Checked<'_> {
+    /// zstd's own words don't say how large a window may be, and who says so.
+    fn explain(&self, error: io::Error) -> io::Error {
+        if !error.to_string().contains("requires too much memory") {
+            return error;
+        }
+        io::Error::other(format!(
+            "its zstd window is larger than {} MiB (limit zstd-window); --limit \
+             zstd-window=VALUE would allow more",
+            (1_u64 << self.limits.window_log) >> 20
+        ))
     }
 }
 
@@ -97,7 +183,7 @@ mod tests {
     fn decode(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let kind = Compression::of(bytes).unwrap();
         let mut out = Vec::new();
-        kind.decode(Cursor::new(bytes))?.read_to_end(&mut out)?;
+        kind.decode(Cursor::new(bytes), Decoding::default())?.read_to_end(&mut out)?;
         Ok(out)
     }
 

@@ -34,7 +34,11 @@ impl Member {
     /// All its bytes, unless there are more than `limit`.
     pub(crate) fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
         if self.len > limit {
-            let text = format!("it has {} bytes, and more than {limit} are not read", self.len);
+            let text = format!(
+                "it has {} bytes, and more than {limit} are not read (limit manifest-bytes); \
+                 --limit manifest-bytes=VALUE would allow more",
+                self.len
+            );
             return Err(Problem::new(text));
         }
         let mut bytes = Vec::new();

@@ -21,9 +21,10 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::error::Result;
+use crate::image::Limits;
 use source::Source;
 
-pub(crate) use compression::{Compression, MAGIC_LEN};
+pub(crate) use compression::{Compression, Decoding, MAGIC_LEN};
 pub(crate) use found::{FoundImage, LayerFile, wrong_digest};
 pub(crate) use member::MemberReader;
 pub(crate) use platform::Platform;
@@ -40,8 +41,14 @@ impl Archive {
     /// Recognises `file`, which messages call `name`. A stream or a compressed
     /// archive is unpacked into a nameless file in `spool` first; `passed` is
     /// told how far that has come.
-    pub(crate) fn open(file: File, name: &str, spool: &Path, passed: &dyn Fn(u64)) -> Result<Self> {
-        let source = Source::open(file, spool, passed).map_err(|p| p.in_archive(name))?;
+    pub(crate) fn open(
+        file: File,
+        name: &str,
+        spool: &Path,
+        limits: &Limits,
+        passed: &dyn Fn(u64),
+    ) -> Result<Self> {
+        let source = Source::open(file, spool, limits, passed).map_err(|p| p.in_archive(name))?;
         Ok(Self { name: name.to_owned(), source })
     }
 

@@ -10,22 +10,16 @@ use std::sync::Arc;
 
 use tar::Header;
 
-use super::compression::{Compression, MAGIC_LEN};
+use super::compression::{Compression, Decoding, MAGIC_LEN};
 use super::folder::Folder;
 use super::member::Member;
 use super::problem::{Problem, Result};
 use super::tar_index::{TarIndex, has_good_checksum};
 use crate::fault;
+use crate::image::{Documents, Limits};
 
 /// Bytes that are read and written at once.
 const CHUNK: usize = 256 << 10;
-
-/// Bytes of one document at most: a manifest, an index, a configuration.
-/// Registries take manifests up to 4 MiB.
-const MAX_DOCUMENT: u64 = 4 << 20;
-
-/// Bytes of all documents of an archive at most: they are in memory together.
-const MAX_DOCUMENTS: u64 = 32 << 20;
 
 /// An archive's files, by name.
 #[derive(Debug)]
@@ -33,6 +27,8 @@ pub(crate) struct Source {
     files: Files,
     /// Bytes of documents that were read.
     read: Cell<u64>,
+    /// How many may be.
+    documents: Documents,
 }
 
 #[derive(Debug)]
@@ -46,10 +42,15 @@ impl Source {
     /// a compressed archive) is unpacked into a file in `spool` that has no
     /// name and so never outlives the process. `passed` is told how many bytes
     /// of it have been written.
-    pub(crate) fn open(mut file: File, spool: &Path, passed: &dyn Fn(u64)) -> Result<Self> {
+    pub(crate) fn open(
+        mut file: File,
+        spool: &Path,
+        limits: &Limits,
+        passed: &dyn Fn(u64),
+    ) -> Result<Self> {
         let kind = file.metadata()?.file_type();
         if kind.is_dir() {
-            return Ok(Self::of(Files::Folder(Folder::new(file))));
+            return Ok(Self::of(Files::Folder(Folder::new(file)), limits));
         }
         // Standard input may be a file that another has read part of.
         let start = if kind.is_file() { file.stream_position()? } else { 0 };
@@ -58,14 +59,14 @@ impl Source {
         let (file, start) = if kind.is_file() && compression == Compression::None {
             (file, start)
         } else {
-            (unpack(magic, file, compression, spool, passed)?, 0)
+            (unpack(magic, file, (compression, limits.decoding), spool, passed)?, 0)
         };
         check_is_tar(&file, start)?;
-        Ok(Self::of(Files::Tar(TarIndex::new(Arc::new(file), start)?)))
+        Ok(Self::of(Files::Tar(TarIndex::new(Arc::new(file), start)?), limits))
     }
 
-    fn of(files: Files) -> Self {
-        Self { files, read: Cell::new(0) }
+    fn of(files: Files, limits: &Limits) -> Self {
+        Self { files, read: Cell::new(0), documents: limits.documents }
     }
 
     /// The file called `name`; `None` if there is none.
@@ -94,12 +95,15 @@ impl Source {
 
     fn read_document(&self, name: &str, member: &Member) -> Result<Vec<u8>> {
         let read = self.read.get().saturating_add(member.len());
-        if read > MAX_DOCUMENTS {
-            let limit = MAX_DOCUMENTS >> 20;
-            return Err(Problem::new(format!("it has more than {limit} MiB of manifests")));
+        if read > self.documents.all() {
+            let limit = self.documents.all();
+            return Err(Problem::new(format!(
+                "it has more than {limit} bytes of manifests (8 times limit manifest-bytes); --limit \
+                 manifest-bytes=VALUE would allow more"
+            )));
         }
         self.read.set(read);
-        member.read_all(MAX_DOCUMENT).map_err(|p| p.of(&name))
+        member.read_all(self.documents.bytes).map_err(|p| p.of(&name))
     }
 }
 
@@ -118,7 +122,7 @@ fn peek(file: &mut File) -> Result<Vec<u8>> {
 fn unpack(
     start: Vec<u8>,
     file: File,
-    compression: Compression,
+    (compression, limits): (Compression, Decoding),
     spool: &Path,
     passed: &dyn Fn(u64),
 ) -> Result<File> {
@@ -126,7 +130,7 @@ fn unpack(
     let store = |e| Problem::because(format!("can't unpack it into {}", spool.display()), e);
     let mut out = tempfile::tempfile_in(spool).map_err(store)?;
     let source = BufReader::with_capacity(CHUNK, io::Cursor::new(start).chain(file));
-    let mut reader = compression.decode(source).map_err(unpack)?;
+    let mut reader = compression.decode(source, limits).map_err(unpack)?;
     let mut chunk = vec![0; CHUNK];
     let mut written = 0;
     loop {
@@ -174,7 +178,7 @@ mod tests {
 
     fn hello(file: File) -> Result<Vec<u8>> {
         let spool = tempfile::tempdir().unwrap();
-        let source = Source::open(file, spool.path(), &|_| ())?;
+        let source = Source::open(file, spool.path(), &Limits::default(), &|_| ())?;
         assert_eq!(std::fs::read_dir(spool.path()).unwrap().count(), 0, "the spool has no name");
         source.require("name")?.read_all(10)
     }

@@ -3,10 +3,11 @@
 
 use std::io::Read;
 
-use graphdriver_api::{Applied, Base, DraftId, DraftSpec, ErrorKind, Limits, NodeRef};
+use graphdriver_api::{Applied, Base, DraftId, DraftSpec, ErrorKind, NodeRef};
 
 use super::digest::{Algorithm, ChainId, Digest};
 use super::lease::Lease;
+use super::limits::not_unpacked;
 use super::load::make::layer_id;
 use super::load::stream::{self, Algorithms, Cancel, StreamError, Streamed};
 use super::outline::file::{How, Outlines, Pending, Written};
@@ -84,6 +85,7 @@ fn unpack(
     let source = stream::Source {
         reader,
         compression: None,
+        decoding: engine.limits().decoding,
         algorithms: Algorithms { blob: Algorithm::Sha256, diff_id: Algorithm::Sha256 },
         cancel: &Cancel::new(false),
         progress: &|read| progress.event(Event::Layer { name, stage: Stage::Read(read) }),
@@ -93,7 +95,7 @@ fn unpack(
         },
     };
     let (applied, streamed) = stream::through(source, |tar| {
-        let applied = engine.driver().apply(draft, tar, &Limits::default());
+        let applied = engine.driver().apply(draft, tar, &engine.limits().layer);
         applied.and_then(|applied| stream::drain(tar).map(|()| applied))
     });
     let (applied, streamed) = judge(name, applied, streamed)?;
@@ -115,9 +117,7 @@ fn judge(
     match (applied, streamed) {
         (Ok(applied), Ok(streamed)) => Ok((applied, streamed)),
         (_, Err(StreamError::Bad(problem))) => Err(bad(problem)),
-        (Err(e), _) if e.kind() == ErrorKind::BadDiff => {
-            Err(bad(Problem::because("it can't be unpacked", e)))
-        }
+        (Err(e), _) if e.kind() == ErrorKind::BadDiff => Err(bad(not_unpacked(e))),
         (Err(e), _) => Err(e.into()),
         (Ok(_), Err(StreamError::Stopped)) => Err(bad(Problem::new("it broke off"))),
     }

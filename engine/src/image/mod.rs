@@ -11,6 +11,7 @@ mod import;
 mod inspect;
 mod layer;
 mod lease;
+mod limits;
 mod load;
 pub mod outline;
 mod progress;
@@ -31,6 +32,8 @@ pub use inspect::inspect;
 pub(crate) use lease::{
     Lease, PREFIX as DRAFT_PREFIX, clean_up, clean_up_if_needed, is_ours, make_room,
 };
+pub(crate) use limits::Documents;
+pub use limits::{LIMIT_NAMES, Limits};
 pub use load::Loaded;
 pub use progress::{Event, Progress, Silent, Stage};
 pub use reference::{Name, Reference, ReferenceError, Repository};

@@ -195,7 +195,9 @@ impl<'a> Reader<'a> {
     fn check_extension_bytes(&self, bytes: u64) -> Result<()> {
         let limit = self.limits.extension_bytes;
         if bytes > limit.into() {
-            return Err(self.bad(format!("more than {limit} bytes of extension records (limit)")));
+            return Err(self.bad(format!(
+                "more than {limit} bytes of extension records (limit extension-bytes)"
+            )));
         }
         Ok(())
     }
@@ -216,7 +218,9 @@ impl<'a> Reader<'a> {
         }
         let limit = self.limits.xattr_bytes;
         if extensions.xattr_bytes() > limit.into() {
-            return Err(Rule::new(format!("more than {limit} bytes of attributes (limit)")));
+            return Err(Rule::new(format!(
+                "more than {limit} bytes of attributes (limit xattr-bytes)"
+            )));
         }
         Entry::new(header, pending.names, extensions)
     }
@@ -286,10 +290,10 @@ impl<'a> Reader<'a> {
         self.bytes = self.bytes.saturating_add(entry.size);
         let Limits { entries, bytes, .. } = self.limits;
         if self.entries > entries {
-            return Err(self.bad(format!("more than {entries} entries (limit)")));
+            return Err(self.bad(format!("more than {entries} entries (limit entries)")));
         }
         if self.bytes > bytes {
-            return Err(self.bad(format!("more than {bytes} bytes of content (limit)")));
+            return Err(self.bad(format!("more than {bytes} bytes of content (limit bytes)")));
         }
         Ok(())
     }

@@ -219,7 +219,7 @@ const REFUSED: &[(&str, Archive)] = &[
     ("no user or group", || vec![f("f").patch(108, [0xff; 8])]),
     ("device number", || vec![Item::device(b'3', "d", 5000, 0)]),
     ("negative size", || vec![f("f").patch(124, [0xff; 12])]),
-    ("content (limit)", || vec![f("f").pax("size", "9999999999999999")]),
+    ("content (limit bytes)", || vec![f("f").pax("size", "9999999999999999")]),
     ("too large", || vec![f("f").patch(124, [0x80, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0])]),
     ("isn't a number", || vec![f("f").pax("size", "0x10")]),
     ("isn't one", || vec![f("f").pax("mtime", "yesterday")]),

@@ -180,7 +180,8 @@ impl Maker<'_> {
         cancel: &Cancel,
     ) -> Result<Unpacked, Failure> {
         let outlines = Outlines::of(self.engine.store());
-        unpack(self.engine.driver(), &outlines, draft, &job.file, cancel, self.progress)
+        let (driver, limits) = (self.engine.driver(), self.engine.limits());
+        unpack(driver, &outlines, draft, &job.file, limits, cancel, self.progress)
     }
 
     /// Makes a layer of an unpacked draft and records it. If another process

@@ -58,7 +58,7 @@ impl Engine {
     /// load that is still running when that ends.
     pub fn load(&self, file: File, name: &str, progress: &dyn Progress) -> Result<Vec<Loaded>> {
         let spooled = |bytes| progress.event(Event::Spooled(bytes));
-        let archive = Archive::open(file, name, self.store().dir(), &spooled)?;
+        let archive = Archive::open(file, name, self.store().dir(), self.limits(), &spooled)?;
         let images = archive.images()?;
         self.check_depth(&images, archive.name())?;
         let loaded = self.load_images(&images, archive.name(), progress);

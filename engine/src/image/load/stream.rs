@@ -11,7 +11,7 @@ use std::thread;
 
 use graphdriver_api::Op;
 
-use crate::archive::{Compression, MAGIC_LEN, Problem};
+use crate::archive::{Compression, Decoding, MAGIC_LEN, Problem};
 use crate::image::digest::{Algorithm, Digest, Hasher};
 
 /// Bytes that go from one thread to the other at once.
@@ -47,6 +47,8 @@ pub(crate) struct Source<'a, R> {
     pub(crate) reader: R,
     /// As it was declared; `None` leaves it to the bytes.
     pub(crate) compression: Option<Compression>,
+    /// What decompressing may cost.
+    pub(crate) decoding: Decoding,
     /// The hash function of each digest.
     pub(crate) algorithms: Algorithms,
     pub(crate) cancel: &'a Cancel,
@@ -108,7 +110,7 @@ fn produce<R: Read + Send>(
 }
 
 fn pump<R: Read + Send>(source: Source<'_, R>, chunks: &Chunks) -> Result<Streamed, StreamError> {
-    let Source { reader, compression, algorithms, cancel, progress, tap } = source;
+    let Source { reader, compression, decoding, algorithms, cancel, progress, tap } = source;
     let hashing = Hashing::new(reader, algorithms.blob, progress);
     let mut buffered = BufReader::with_capacity(CHUNK, hashing);
     let kind = recognise(&mut buffered, compression).map_err(StreamError::Bad)?;
@@ -117,7 +119,7 @@ fn pump<R: Read + Send>(source: Source<'_, R>, chunks: &Chunks) -> Result<Stream
     let mut diff = own_digest.then(|| Hasher::new(algorithms.diff_id));
     let broken = |e| StreamError::Bad(Problem::because("its bytes can't be read", e));
     {
-        let mut decoder = kind.decode(&mut buffered).map_err(broken)?;
+        let mut decoder = kind.decode(&mut buffered, decoding).map_err(broken)?;
         while let Some(chunk) = fill(&mut decoder, chunks.empty()).map_err(broken)? {
             if cancel.load(Ordering::Relaxed) {
                 return Err(StreamError::Stopped);
@@ -292,6 +294,7 @@ mod tests {
             tap,
             reader: Cursor::new(bytes.to_vec()),
             compression: None,
+            decoding: Decoding::default(),
             algorithms: Algorithms { blob: Algorithm::Sha256, diff_id: Algorithm::Sha256 },
             cancel,
             progress: &|_| (),

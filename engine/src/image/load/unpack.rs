@@ -3,11 +3,12 @@
 use std::io::{BufRead, BufReader};
 use std::sync::atomic::Ordering;
 
-use graphdriver_api::{Base, DraftId, DraftSpec, ErrorKind, GraphDriver, Limits};
+use graphdriver_api::{Base, DraftId, DraftSpec, ErrorKind, GraphDriver};
 
 use super::stream::{self, Algorithms, Cancel, StreamError, Streamed};
-use crate::archive::{Compression, LayerFile, MemberReader, Problem, wrong_digest};
+use crate::archive::{Compression, Decoding, LayerFile, MemberReader, Problem, wrong_digest};
 use crate::image::digest::Hasher;
+use crate::image::limits::{Limits, not_unpacked};
 use crate::image::outline::file::{How, Outlines, Written};
 use crate::image::progress::{Event, Progress, Stage};
 
@@ -55,6 +56,7 @@ pub(crate) fn unpack(
     outlines: &Outlines,
     (draft, base): (&DraftId, Base<'_>),
     file: &LayerFile,
+    limits: &Limits,
     cancel: &Cancel,
     progress: &dyn Progress,
 ) -> Result<Unpacked, Failure> {
@@ -62,17 +64,19 @@ pub(crate) fn unpack(
     Event::layer(&file.diff_id, Stage::Begun(file.member.len()), progress);
     let mut outline = outlines.begin(draft.as_str(), How::ByReference)?;
     let read = |read| Event::layer(&file.diff_id, Stage::Read(read), progress);
-    let (applied, streamed) =
-        stream::through(source(file, cancel, &read, &mut |chunk| outline.push(chunk)), |tar| {
-            let applied = driver.apply(draft, tar, &Limits::default());
+    let (applied, streamed) = stream::through(
+        source(file, limits.decoding, cancel, &read, &mut |chunk| outline.push(chunk)),
+        |tar| {
+            let applied = driver.apply(draft, tar, &limits.layer);
             applied.and_then(|applied| stream::drain(tar).map(|()| applied))
-        });
+        },
+    );
     let applied = judge(file, cancel, applied, streamed)?;
     let outline = match applied.replaced {
         0 => outline.finish()?,
         _ => {
             drop(outline);
-            verbatim(outlines, draft, file, cancel)?
+            verbatim(outlines, draft, file, limits.decoding, cancel)?
         }
     };
     Event::layer(&file.diff_id, Stage::Unpacked, progress);
@@ -81,6 +85,7 @@ pub(crate) fn unpack(
 
 fn source<'a>(
     file: &LayerFile,
+    decoding: Decoding,
     cancel: &'a Cancel,
     progress: &'a (dyn Fn(u64) + Sync),
     tap: &'a mut (dyn FnMut(&[u8]) + Send),
@@ -88,6 +93,7 @@ fn source<'a>(
     stream::Source {
         reader: file.member.reader(),
         compression: file.compression,
+        decoding,
         algorithms: Algorithms {
             blob: file.blob.as_ref().unwrap_or(&file.diff_id).algorithm(),
             diff_id: file.diff_id.algorithm(),
@@ -104,13 +110,14 @@ fn verbatim(
     outlines: &Outlines,
     draft: &DraftId,
     file: &LayerFile,
+    limits: Decoding,
     cancel: &Cancel,
 ) -> Result<Written, Failure> {
     let mut outline = outlines.begin(draft.as_str(), How::Verbatim)?;
-    let (read, streamed) =
-        stream::through(source(file, cancel, &|_| (), &mut |chunk| outline.push(chunk)), |tar| {
-            stream::drain(tar)
-        });
+    let (read, streamed) = stream::through(
+        source(file, limits, cancel, &|_| (), &mut |chunk| outline.push(chunk)),
+        |tar| stream::drain(tar),
+    );
     judge(file, cancel, read, streamed)?;
     Ok(outline.finish()?)
 }
@@ -130,9 +137,7 @@ fn judge<T>(
         (_, Err(StreamError::Bad(problem))) => Err(blame(file, problem)),
         _ if cancel.load(Ordering::Relaxed) => Err(Failure::Stopped),
         (Err(e), _) if e.kind() == ErrorKind::NeedsParent => Err(Failure::NeedsParent(e)),
-        (Err(e), _) if e.kind() == ErrorKind::BadDiff => {
-            Err(blame(file, Problem::because("it can't be unpacked", e)))
-        }
+        (Err(e), _) if e.kind() == ErrorKind::BadDiff => Err(blame(file, not_unpacked(e))),
         (Err(e), _) => Err(Failure::Driver(e)),
         (Ok(_), Err(StreamError::Stopped)) => Err(Failure::Stopped),
     }

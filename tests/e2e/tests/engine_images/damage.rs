@@ -231,7 +231,7 @@ fn documents_that_fill_the_memory_are_refused() {
     }).collect::<Vec<_>>() });
     let file = layout.0.join("manifest.json");
     fs::write(&file, Value::Array(vec![item; 20]).to_string()).unwrap();
-    f.refuses(&layout.0, &["more than 32 MiB of manifests"]);
+    f.refuses(&layout.0, &["more than 33554432 bytes of manifests"]);
     fs::remove_file(file).unwrap();
     config["padding"] = "x".repeat(5 << 20).into();
     layout.set_config(&config);

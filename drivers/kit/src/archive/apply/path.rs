@@ -74,7 +74,9 @@ fn components(path: &[u8], max_depth: u32) -> Parsed<Vec<&OsStr>> {
             _ => names.push(OsStr::from_bytes(name)),
         }
         if names.len() as u64 > u64::from(max_depth) {
-            return Err(Rule::new(format!("a path of more than {max_depth} components (limit)")));
+            return Err(Rule::new(format!(
+                "a path of more than {max_depth} components (limit depth)"
+            )));
         }
     }
     // The last one may be a whiteout, whose prefix no file system sees.

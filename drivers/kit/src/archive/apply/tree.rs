@@ -286,7 +286,7 @@ impl Tree {
         if self.implied > self.limits.entries {
             let limit = self.limits.entries;
             return Err(bad(format!(
-                "more than {limit} parent directories without entries (limit)"
+                "more than {limit} parent directories without entries (limit entries)"
             )));
         }
         fault::point("archive.apply.parent")
@@ -353,7 +353,9 @@ impl Tree {
         data.sealed |= self.data().sealed;
         if self.descent.depth() >= self.limits.depth as usize {
             let limit = self.limits.depth;
-            return Err(bad(format!("a path that leads deeper than {limit} directories (limit)")));
+            return Err(bad(format!(
+                "a path that leads deeper than {limit} directories (limit depth)"
+            )));
         }
         let pushed = self.descent.push(name.to_owned(), dir, data);
         pushed.doing_to(Op::Apply, "keep the directory", || self.descent.path())
