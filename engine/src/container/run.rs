@@ -152,11 +152,13 @@ impl Containers<'_> {
     pub(super) fn delete(&self, record: &Record) -> Result<()> {
         let driver = self.engine.driver();
         driver.remove(NodeRef::Draft(&draft_of(record)?))?;
+        // On a full medium only what was just removed makes room for the note.
+        crate::image::make_room(self.engine)?;
         let image_is_there = self.engine.store().write(Durability::Later, |t| {
             records::remove(t, &record.id)?;
             Ok::<_, Error>(!crate::store::images::by_prefix(t, &record.image)?.is_empty())
         })?;
-        driver.reclaim()?;
+        self.engine.store().keep_room_for_notes();
         if !image_is_there {
             // The image was removed by force while this held its layers.
             crate::image::clean_up_if_needed(self.engine)?;
@@ -249,7 +251,7 @@ fn make_volume_sources(request: &RunRequest) -> Result<()> {
 /// to the log.
 fn also(first: Error, then: Result<()>) -> Error {
     if let Err(e) = then {
-        tracing::warn!("cleaning up: {e}");
+        tracing::debug!("left for the next command to clean up: {e}");
     }
     first
 }
