@@ -146,7 +146,8 @@ const NETWORKS: [(u64, &str); 6] = [
 /// Refuses a folder on a network: two hosts that don't see one another's locks
 /// would take each other's work for that of the dead.
 fn refuse_network(path: &Path) -> Result<()> {
-    let there = path.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+    let there =
+        path.ancestors().find(|above| above.try_exists().unwrap_or(true)).unwrap_or(Path::new("."));
     let found = statfs(there).map_err(|e| Error::io("look at", there, e))?;
     // A magic number has 32 bits; the field's width is the architecture's.
     #[allow(clippy::cast_sign_loss, clippy::unnecessary_cast, clippy::cast_possible_truncation)]

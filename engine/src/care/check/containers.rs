@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::store::DATABASE;
 use crate::store::copies::{ContainerCopy, Kind, path_of, read_container};
 
+/// The code of a container whose tree is gone, or going.
+pub(super) const WITHOUT_TREE: &str = "container-without-tree";
+
 /// `before` was read before the driver was looked at, `after` after that.
 pub(super) fn look(
     site: &Site<'_>,
@@ -62,7 +65,7 @@ fn draft(site: &Site<'_>, world: &World, id: &str, row: &ContainerRow) -> Option
         if world.is_suspect_draft(id) || is_young(site, id) {
             return None;
         }
-        let found = Finding::lost("container-without-tree", path, "its tree is missing");
+        let found = Finding::lost(WITHOUT_TREE, path, "its tree is missing");
         let advice = "nothing: what it changed is gone; remove it";
         return Some(
             found

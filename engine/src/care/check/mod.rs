@@ -21,6 +21,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use graphdriver_api::{NodeId, Remedy, Severity};
+use rustix::event::Timespec;
 use serde::Serialize;
 
 pub(super) use self::ground::QUARANTINE;
@@ -31,6 +32,11 @@ use super::{Site, Subject, SubjectKind};
 use crate::error::{Error, Result};
 use crate::store::lock::Watch;
 use crate::store::{DATABASE, copies as stored};
+
+/// How often, and after how long, a container without a tree is looked for
+/// again: far longer than its removal takes.
+const LOOKS: usize = 20;
+const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// How far a check goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +147,8 @@ impl Site<'_> {
         copies::look(self, world, before)?.into_iter().for_each(|f| report.add(f));
         outlines::look(self, world, before)?.into_iter().for_each(|f| report.add(f));
         let after = self.records()?.snapshot.unwrap_or_default();
-        containers::look(self, world, before, &after)?.into_iter().for_each(|f| report.add(f));
+        let found = containers::look(self, world, before, &after)?;
+        self.unless_removed(found)?.into_iter().for_each(|f| report.add(f));
         if !world.alone {
             report.notes.push(
                 "others are at work: layers and drafts that no record names weren't judged"
@@ -149,6 +156,25 @@ impl Site<'_> {
             );
         }
         Ok(())
+    }
+
+    /// Who removes a container removes its tree first, and holds nothing
+    /// meanwhile: such a container is looked for again for a while.
+    fn unless_removed(&self, mut found: Vec<Finding>) -> Result<Vec<Finding>> {
+        let treeless = |f: &Finding| f.code == containers::WITHOUT_TREE;
+        for _ in 0..LOOKS {
+            if !found.iter().any(treeless) {
+                break;
+            }
+            rustix::event::poll(&mut [], Some(&PAUSE))
+                .map_err(|e| Error::io("wait for others at", self.root, e))?;
+            let rows = self.records()?.snapshot.unwrap_or_default();
+            found.retain(|f| {
+                let id = f.subject.as_ref().map(|s| s.id.as_str());
+                !treeless(f) || id.is_some_and(|id| rows.containers.contains_key(id))
+            });
+        }
+        Ok(found)
     }
 
     /// The rows, or what is wrong with the database.
