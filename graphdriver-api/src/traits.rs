@@ -42,6 +42,12 @@ pub struct Traits {
     /// A directory that came from a layer below can be renamed with rename(2).
     /// Where false, the kernel answers EXDEV and programs fall back to copying.
     pub directory_rename: bool,
+    /// The longest path, in bytes and from the root without a slash before it,
+    /// that a directory of the layer below may have there to be moved into
+    /// another directory; `None` for any. Beyond it the kernel answers EXDEV.
+    /// Overlays note that path in an attribute of limited length
+    /// (`OVL_REDIRECT_MAX` in fs/overlayfs/overlayfs.h).
+    pub longest_moved_path: Option<NonZeroU32>,
     /// Names that were hard links of one file in a layer below still are after
     /// one of them is written to. Where false, the written name becomes a file
     /// of its own.

@@ -51,6 +51,10 @@ pub(crate) fn max_depth(probe: &Probe) -> Option<NonZeroU32> {
     NonZeroU32::new(probe.max_lowers.saturating_sub(1))
 }
 
+/// Bytes of the path in `trusted.overlay.redirect`, with the slash before it:
+/// `OVL_REDIRECT_MAX` in fs/overlayfs/overlayfs.h.
+const LONGEST_REDIRECT: u32 = 256;
+
 /// What differs from other drivers.
 pub(crate) fn traits(settings: &Settings, probe: &Probe) -> Traits {
     Traits {
@@ -58,6 +62,7 @@ pub(crate) fn traits(settings: &Settings, probe: &Probe) -> Traits {
         rebase: true,
         exact_diff: true,
         directory_rename: settings.redirect_dir,
+        longest_moved_path: NonZeroU32::new(LONGEST_REDIRECT - 1),
         // A copy-up copies one name; only an index would keep the others with
         // it, and that can't become part of a layer.
         hard_links_survive_write: false,

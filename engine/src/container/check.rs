@@ -224,6 +224,7 @@ mod tests {
             rebase: false,
             exact_diff: true,
             directory_rename: true,
+            longest_moved_path: None,
             hard_links_survive_write: true,
             readers_see_writes: true,
             inodes_are_stable: true,

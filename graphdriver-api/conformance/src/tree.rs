@@ -28,7 +28,7 @@ use crate::snapshot::Timestamp;
 pub use bytes::Bytes;
 pub use changes::{Changes, changes};
 pub(crate) use disk::set_time;
-pub use node::{Body, Ino, Mtime, Node};
+pub use node::{Below, Body, Ino, Mtime, Node};
 pub use rename::Rename;
 
 /// The answer to what nobody should try for real: opening a device, writing
@@ -45,6 +45,8 @@ pub type Outcome<T = ()> = Result<T, Errno>;
 pub struct Rules {
     /// [`Traits::directory_rename`].
     pub directory_rename: bool,
+    /// [`Traits::longest_moved_path`]; none above `usize::MAX`.
+    pub longest_moved_path: usize,
     /// [`Traits::hard_links_survive_write`].
     pub hard_links_survive_write: bool,
     /// [`Traits::zero_device`].
@@ -53,14 +55,22 @@ pub struct Rules {
 
 impl Rules {
     /// As the manual pages say.
-    pub const POSIX: Self =
-        Self { directory_rename: true, hard_links_survive_write: true, zero_device: true };
+    pub const POSIX: Self = Self {
+        directory_rename: true,
+        longest_moved_path: usize::MAX,
+        hard_links_survive_write: true,
+        zero_device: true,
+    };
 }
 
 impl From<&Traits> for Rules {
     fn from(traits: &Traits) -> Self {
         Self {
             directory_rename: traits.directory_rename,
+            longest_moved_path: traits
+                .longest_moved_path
+                .and_then(|longest| usize::try_from(longest.get()).ok())
+                .unwrap_or(usize::MAX),
             hard_links_survive_write: traits.hard_links_survive_write,
             zero_device: traits.zero_device,
         }
@@ -114,9 +124,11 @@ impl Tree {
     #[must_use]
     pub fn child(&self) -> Self {
         let mut child = self.clone();
-        for node in child.nodes.values_mut() {
-            let nlink = node.nlink;
-            Arc::make_mut(node).below = Some(nlink);
+        for (path, ino) in self.paths() {
+            if let Some(node) = child.nodes.get_mut(&ino) {
+                let (names, path) = (node.nlink, path.as_os_str().len());
+                Arc::make_mut(node).below = Some(Below { names, path });
+            }
         }
         child
     }
@@ -302,7 +314,7 @@ impl Tree {
     /// Whether names of that file become files of their own when they are
     /// changed, which renaming one counts as.
     fn splits(&self, ino: Ino) -> bool {
-        let shared = |node: &Node| !node.is_directory() && node.below.is_some_and(|n| n > 1);
+        let shared = |node: &Node| !node.is_directory() && node.below.is_some_and(|b| b.names > 1);
         !self.rules.hard_links_survive_write && self.node(ino).is_some_and(shared)
     }
 

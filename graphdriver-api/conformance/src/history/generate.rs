@@ -12,7 +12,7 @@ use proptest_state_machine::Sequential;
 use super::guide::Guide;
 use super::op::{Action, Fill, Kind, Op};
 use crate::tree::{Body, Bytes, Node, Rename, Rules, Tree};
-use choose::{Chooser, is_longest, pick};
+use choose::{Chooser, pick};
 
 /// Operations in a history.
 const LENGTH: std::ops::RangeInclusive<usize> = 50..=70;
@@ -186,7 +186,7 @@ fn makes(kind: Kind) -> bool {
 fn draw_action(choose: &Chooser<'_>, kind: Kind) -> (PathBuf, Action) {
     match kind {
         Kind::Create => (choose.fresh(), Action::Create(choose.mode())),
-        Kind::Mkdir => (choose.fresh_directory(), Action::Mkdir(choose.mode())),
+        Kind::Mkdir => (choose.fresh(), Action::Mkdir(choose.mode())),
         Kind::Symlink => (choose.fresh(), Action::Symlink(choose.target())),
         Kind::CharDevice => {
             let (major, minor) = choose.of(&[(1, 3), (0, 0), (250, 1_000), (1, 5)]);
@@ -223,7 +223,7 @@ fn draw_names(choose: &Chooser<'_>, kind: Kind) -> (PathBuf, Action) {
     match kind {
         Kind::Link => (choose.existing(not_directory), Action::Link(choose.fresh())),
         Kind::RenameDirectory => {
-            (choose.existing(Node::is_directory), rename(choose.fresh_directory(), Rename::Replace))
+            (choose.existing(Node::is_directory), rename(choose.fresh(), Rename::Replace))
         }
         Kind::RenameOver => {
             let old = choose.existing(|_| true);
@@ -235,16 +235,10 @@ fn draw_names(choose: &Chooser<'_>, kind: Kind) -> (PathBuf, Action) {
             (old, rename(choose.another(over), Rename::Replace))
         }
         Kind::RenameNoReplace => {
-            (choose.existing(|_| true), rename(choose.fresh_directory(), Rename::NoReplace))
+            (choose.existing(|_| true), rename(choose.fresh(), Rename::NoReplace))
         }
         Kind::Exchange => {
-            let (old, new) = (choose.existing(|_| true), choose.another(|_| true));
-            let is_directory = |path| choose.tree.get(path).is_ok_and(Node::is_directory);
-            let directory = is_directory(&old) || is_directory(&new);
-            match directory && (is_longest(&old) || is_longest(&new)) {
-                true => (old, rename(choose.fresh_directory(), Rename::NoReplace)),
-                false => (old, rename(new, Rename::Exchange)),
-            }
+            (choose.existing(|_| true), rename(choose.another(|_| true), Rename::Exchange))
         }
         _ => (choose.existing(not_directory), rename(choose.fresh(), Rename::Replace)),
     }

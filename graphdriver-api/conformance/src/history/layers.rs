@@ -87,7 +87,10 @@ impl World<'_> {
         if self.rules.hard_links_survive_write {
             return Vec::new();
         }
-        let below = |ino| tree.node(ino).is_some_and(|n| !n.is_directory() && n.below > Some(1));
+        let below = |ino| {
+            tree.node(ino)
+                .is_some_and(|n| !n.is_directory() && n.below.is_some_and(|b| b.names > 1))
+        };
         tree.paths().into_iter().filter(|(_, ino)| below(*ino)).map(|(path, _)| path).collect()
     }
 

@@ -3,6 +3,10 @@
 /// Each by name, as text: the files of the crate's directory `histories`.
 pub const REGRESSIONS: &[(&str, &str)] = &[
     (
+        "a-directory-moved-from-a-long-path",
+        include_str!("../../histories/a-directory-moved-from-a-long-path.txt"),
+    ),
+    (
         "a-directory-renamed-over-one-from-below",
         include_str!("../../histories/a-directory-renamed-over-one-from-below.txt"),
     ),

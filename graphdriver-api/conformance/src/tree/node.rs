@@ -85,11 +85,21 @@ pub struct Node {
     pub xattrs: BTreeMap<OsString, Vec<u8>>,
     /// How many names it has; 1 for directories.
     pub nlink: u64,
-    /// It came from a layer below, where it had so many names.
-    pub below: Option<u64>,
+    /// What it was in the layer below, if it came from there.
+    pub below: Option<Below>,
     /// Whether a stat(2) tells `nlink`. By some rules a name that goes, or
     /// becomes a file of its own, still counts in the layer below.
     pub counted: bool,
+}
+
+/// What a file was in the layer below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Below {
+    /// How many names it had.
+    pub names: u64,
+    /// The length in bytes of its path from the root; of one of them, if it had
+    /// several names.
+    pub path: usize,
 }
 
 impl Node {

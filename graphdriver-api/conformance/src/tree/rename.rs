@@ -25,7 +25,7 @@ impl Tree {
     /// In the order in which Linux looks: `EBUSY` (the root), `ENOENT`,
     /// `EEXIST`, `EINVAL` (into itself), `ENOTEMPTY` (over a directory above),
     /// `ENOTDIR`, `EISDIR`, `EXDEV` (a directory from below, by the rules),
-    /// `ENOTEMPTY`.
+    /// `ENOTEMPTY`, `EXDEV` (its path there is too long, by the rules).
     pub fn rename(&mut self, old: &Path, new: &Path, how: Rename) -> Outcome {
         let (from, to) = (self.place(old)?, self.place(new)?);
         let source = self.found(&from)?;
@@ -52,6 +52,10 @@ impl Tree {
             }
             Some(target) => self.may_replace(source, target)?,
             None => self.may_move(source)?,
+        }
+        if from.dir != to.dir {
+            self.may_move_far(source)?;
+            target.filter(|_| how == Rename::Exchange).map_or(Ok(()), |t| self.may_move_far(t))?;
         }
         self.do_rename(&from, &to, how)
     }
@@ -98,6 +102,16 @@ impl Tree {
             {
                 Err(Errno::XDEV)
             }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether it may be moved into another directory.
+    fn may_move_far(&self, ino: Ino) -> Outcome {
+        let longest = self.rules.longest_moved_path;
+        let directory = self.node(ino).filter(|node| node.is_directory());
+        match directory.and_then(|node| node.below) {
+            Some(below) if below.path > longest => Err(Errno::XDEV),
             _ => Ok(()),
         }
     }

@@ -50,17 +50,7 @@ impl Chooser<'_> {
 
     /// A name in a directory, mostly one that isn't there.
     pub(super) fn fresh(&self) -> PathBuf {
-        self.named(names())
-    }
-
-    /// The same for what may be a directory, which doesn't get the longest
-    /// name: where moved directories are redirected, as on overlays, no path
-    /// above 256 bytes can be, and the kernel answers `EXDEV`.
-    pub(super) fn fresh_directory(&self) -> PathBuf {
-        self.named(names().split_last().map_or(&[], |(_, shorter)| shorter))
-    }
-
-    fn named(&self, names: &[OsString]) -> PathBuf {
+        let names = names();
         let paths = self.tree.paths();
         let directories: Vec<_> = paths
             .iter()
@@ -120,10 +110,6 @@ impl Chooser<'_> {
         }
         (name.into(), value)
     }
-}
-
-pub(super) fn is_longest(path: &Path) -> bool {
-    path.file_name().is_some_and(|name| name.len() == 255)
 }
 
 /// Few, so that names meet again; in an order in which bytes and paths differ;

@@ -20,6 +20,8 @@ cases! { copying:
         Contract("Names that were hard links of one file in a layer below still are after one of them is written to.");
     Law directories_renamed,
         Contract("A directory that came from a layer below can be renamed with rename(2).");
+    Law directories_moved_from_long_paths,
+        Contract("The longest path, in bytes and from the root without a slash before it, that a directory of the layer below may have there to be moved into another directory");
     Law a_new_directory_can_always_be_renamed,
         Contract("A directory that came from a layer below can be renamed with rename(2).");
     Law readers_while_another_writes,
@@ -87,6 +89,32 @@ fn directories_renamed(cx: &Context<'_>) -> Verdict {
         files.rename("moved/sub", "dir/sub")
     })?;
     same("moved again", store.look(&again, |files| files.read("dir/sub/f"))?, b"1")
+}
+
+fn directories_moved_from_long_paths(cx: &Context<'_>) -> Verdict {
+    let store = cx.open()?;
+    let promised = store.traits().longest_moved_path.map(|longest| longest.get());
+    // A component may have 255 bytes.
+    let above = "n".repeat(253);
+    let paths = [format!("{above}/a"), format!("{above}/bb"), format!("{above}/ccc")];
+    let l = store.layer("l", None, |files| {
+        files.dir("elsewhere")?;
+        files.dir(&above)?;
+        paths.iter().try_for_each(|path| files.dir(path))
+    })?;
+    let d = store.on("d", &l)?;
+    for (path, moved) in paths.iter().zip(["elsewhere/a", "elsewhere/b", "elsewhere/c"]) {
+        let result = store.edit(&d, |files| Ok(files.try_rename(path, moved)))?;
+        let len = path.len();
+        if !store.traits().directory_rename
+            || promised.is_some_and(|longest| len > longest as usize)
+        {
+            errno(format!("longest_moved_path is {promised:?}, {len} bytes"), result, Errno::XDEV)?;
+        } else {
+            result.when("move a directory")?;
+        }
+    }
+    Ok(())
 }
 
 fn a_new_directory_can_always_be_renamed(cx: &Context<'_>) -> Verdict {
