@@ -11,6 +11,10 @@ pub const REGRESSIONS: &[(&str, &str)] = &[
         include_str!("../../histories/a-directory-renamed-over-one-from-below.txt"),
     ),
     (
+        "a-link-exchanged-with-a-directory-of-a-long-path",
+        include_str!("../../histories/a-link-exchanged-with-a-directory-of-a-long-path.txt"),
+    ),
+    (
         "a-new-name-for-a-file-of-two-layers-below",
         include_str!("../../histories/a-new-name-for-a-file-of-two-layers-below.txt"),
     ),

@@ -53,9 +53,13 @@ impl Tree {
             Some(target) => self.may_replace(source, target)?,
             None => self.may_move(source)?,
         }
-        if from.dir != to.dir {
-            self.may_move_far(source)?;
-            target.filter(|_| how == Rename::Exchange).map_or(Ok(()), |t| self.may_move_far(t))?;
+        let exchanged = target.filter(|_| how == Rename::Exchange);
+        let moved = [Some(source), exchanged];
+        if from.dir != to.dir && moved.into_iter().flatten().any(|ino| self.came_too_far(ino)) {
+            // The kernel finds that out when it has copied both already.
+            self.own(&from)?;
+            exchanged.map_or(Ok(source), |_| self.own(&to))?;
+            return Err(Errno::XDEV);
         }
         self.do_rename(&from, &to, how)
     }
@@ -106,13 +110,11 @@ impl Tree {
         }
     }
 
-    /// Whether it may be moved into another directory.
-    fn may_move_far(&self, ino: Ino) -> Outcome {
-        let longest = self.rules.longest_moved_path;
+    /// Whether it is a directory whose path in the layer below is too long for
+    /// it to be moved into another one.
+    fn came_too_far(&self, ino: Ino) -> bool {
         let directory = self.node(ino).filter(|node| node.is_directory());
-        match directory.and_then(|node| node.below) {
-            Some(below) if below.path > longest => Err(Errno::XDEV),
-            _ => Ok(()),
-        }
+        let below = directory.and_then(|node| node.below);
+        below.is_some_and(|below| below.path > self.rules.longest_moved_path)
     }
 }
