@@ -27,9 +27,10 @@ test: ## Run everything that this machine can run; say what ran and what did not
 lint: ## Check formatting, lints, documentation, licences
 	@$(REPORT) $(ONLY) lint
 
-bench: ## Measure container starts beside runc, podman and docker
+bench: ## Measure container starts and loads beside runc, podman and docker
 	@scripts/setup.sh bench
-	@scripts/bench.sh
+	@scripts/bench.sh start
+	@scripts/bench.sh load
 
 setup: ## Install what is missing to build, run and test
 	@scripts/setup.sh test
