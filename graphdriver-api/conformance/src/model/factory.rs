@@ -4,8 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use graphdriver_api::{
-    DriverFactory, DriverOptions, Error, ErrorKind, Fact, GraphDriver, Op, OptionHelp, Result,
-    Suitability,
+    Care, DriverFactory, DriverOptions, Error, ErrorKind, Fact, Finding, FindingSink, GraphDriver,
+    NodeInfo, NodeRef, Op, OptionHelp, Repaired, Result, Suitability, Usage,
 };
 
 use super::NAME;
@@ -70,6 +70,28 @@ impl DriverFactory for ModelFactory {
             place.lock().drafts.clear();
         }
         Ok(Arc::new(Model::new(place, self.fault, mounts)))
+    }
+
+    fn care(&self) -> Option<&dyn Care> {
+        Some(self)
+    }
+}
+
+/// Memory isn't damaged: there are nodes, and never findings.
+impl Care for ModelFactory {
+    fn check(&self, root: &Path, _sink: &mut FindingSink<'_>) -> Result<Vec<NodeInfo>> {
+        Ok(Place::existing(root)?.map_or_else(Vec::new, |place| place.lock().infos()))
+    }
+
+    fn repair(&self, _root: &Path, _finding: &Finding, _quarantine: &Path) -> Result<Repaired> {
+        Ok(Repaired::Gone)
+    }
+
+    fn usage(&self, root: &Path, node: NodeRef<'_>) -> Result<Usage> {
+        match Place::existing(root)? {
+            Some(place) => Model::new(place, self.fault, 0).usage(node),
+            None => Err(Error::new(ErrorKind::NotFound, Op::Usage, "").with_driver(NAME)),
+        }
     }
 }
 

@@ -89,6 +89,8 @@ pub enum Need {
     Quota,
     /// The opposite: how the driver refuses limits.
     NoQuota,
+    /// [`DriverFactory::care`](graphdriver_api::DriverFactory::care).
+    Care,
     /// Mounts that can outlive the process, found out by persisting one.
     Persist,
     /// A way to write through a mapping of memory, which safe code hasn't

@@ -3,6 +3,7 @@
 mod apply;
 mod archives;
 mod attributes;
+mod care;
 mod changes;
 mod concurrency;
 mod copying;
@@ -39,6 +40,7 @@ use super::child::Part;
 /// Every theme.
 const THEMES: &[&[Case]] = &[
     lifecycle::CASES,
+    care::CASES,
     matrix::CASES,
     mounts::CASES,
     guards::CASES,

@@ -185,6 +185,7 @@ impl Powers {
             Need::NativeDiff => self.native_diff,
             Need::Quota => self.quota,
             Need::NoQuota => !self.quota,
+            Need::Care => subject.factory().care().is_some(),
             Need::Persist => self.persist,
             Need::MapWrite => subject.map_write().is_some(),
             Need::OnDisk => !subject.lives_in_memory(),
