@@ -40,6 +40,8 @@ enum Command {
     /// Remove containers
     Rm(container::RmArgs),
     #[command(flatten)]
+    Changed(container::ChangedCommand),
+    #[command(flatten)]
     Image(image::ImageCommand),
     /// Work on images, with docker's words
     #[command(name = "image", subcommand, arg_required_else_help = true)]
@@ -76,6 +78,10 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Rm(args) => {
             let (engine, settings) = open(&cli.global)?;
             container::rm(&engine, &settings.runroot, &args)?;
+        }
+        Command::Changed(command) => {
+            let (engine, settings) = open(&cli.global)?;
+            container::changed(&engine, &settings.runroot, &command)?;
         }
         Command::Completion(args) => shell::completion(&args)?,
         Command::Man(args) => shell::man(&args)?,

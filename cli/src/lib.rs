@@ -6,6 +6,7 @@
 #![allow(unreachable_pub)]
 
 mod app;
+mod changes;
 mod confirm;
 mod container;
 mod destination;

@@ -15,19 +15,18 @@ use crate::log;
 const MISUSED: u8 = 2;
 
 /// Commands of docker(1) that aren't here, and what is instead.
-const COMMANDS: [(&[&str], &str); 7] = [
+const COMMANDS: [(&[&str], &str); 6] = [
     (
         &["pull", "push", "login", "search"],
         "sapwood doesn't speak to registries; fetch with \
          `skopeo copy docker://NAME docker-archive:FILE:NAME`, then `sapwood load -i FILE`",
     ),
-    (&["build", "commit"], "build with another tool, then `sapwood load` what it saves"),
+    (&["build"], "build with another tool, then `sapwood load` what it saves"),
     (
         &["create", "start", "stop", "restart", "exec", "attach", "logs", "wait", "pause"],
         "containers run in the foreground, with `sapwood run`, and end with it",
     ),
     (&["kill"], "`sapwood rm -f CONTAINER` kills and removes"),
-    (&["diff"], "`sapwood storage changes ID` lists what a container changed"),
     (&["umount"], "it is `sapwood storage unmount`"),
     (&["version"], "it is `sapwood --version`"),
 ];

@@ -1,6 +1,7 @@
 //! Commands on containers: `run`, `ps`, `rm`, `container …`, and the hidden one by which this
 //! program becomes a container's monitor.
 
+mod commit;
 mod prune;
 mod ps;
 mod rm;
@@ -16,6 +17,7 @@ use sapwood_engine::container::{Containers, Error, MONITOR_COMMAND, monitor};
 
 use crate::failure::Failure;
 
+pub use commit::{ChangedCommand, changed};
 pub use prune::{remove as prune_all, told as told_pruned};
 pub use ps::{PsArgs, ps};
 pub use rm::{RmArgs, rm};
@@ -34,6 +36,8 @@ pub enum ContainerCommand {
     Rm(RmArgs),
     /// Remove containers that have ended
     Prune(prune::PruneArgs),
+    #[command(flatten)]
+    Changed(ChangedCommand),
 }
 
 /// Runs one of them, but `run`, whose failures have a status of their own.
@@ -50,6 +54,7 @@ pub fn grouped(
         ContainerCommand::Ls(args) => ps(engine, runroot, &args)?,
         ContainerCommand::Rm(args) => rm(engine, runroot, &args)?,
         ContainerCommand::Prune(args) => prune::prune(engine, runroot, &args)?,
+        ContainerCommand::Changed(command) => changed(engine, runroot, &command)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -24,7 +24,7 @@ pub struct ImportArgs {
     #[arg(value_name = "NAME[:TAG]")]
     name: Option<String>,
     /// Instruction of a Dockerfile to apply, repeatable: CMD, ENTRYPOINT, ENV,
-    /// EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR
+    /// EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR
     #[arg(long, short, value_name = "INSTRUCTION")]
     change: Vec<Change>,
     /// Remark for the image's history

@@ -55,6 +55,8 @@ pub enum GroupedCommand {
     Rm(remove::RmiArgs),
     /// Load images from an archive or an OCI image layout
     Load(load::LoadArgs),
+    /// Write images to an archive, or an OCI image layout
+    Save(save::SaveArgs),
     /// Make an image from an archive of a root file system
     Import(import::ImportArgs),
     /// Show everything that is known of images, as JSON
@@ -76,6 +78,7 @@ pub fn grouped(engine: &Engine, run_root: &Path, command: &GroupedCommand) -> Re
         GroupedCommand::Ls(args) => list::images(engine, args),
         GroupedCommand::Rm(args) => remove::rmi(engine, run_root, args),
         GroupedCommand::Load(args) => load::load(engine, args),
+        GroupedCommand::Save(args) => save::save(engine, args),
         GroupedCommand::Import(args) => import::import(engine, args),
         GroupedCommand::Inspect(args) => inspect::inspect(engine, args),
         GroupedCommand::History(args) => history::history(engine, args),

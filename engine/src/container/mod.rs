@@ -22,6 +22,7 @@
 mod attach;
 pub mod cgroup;
 mod check;
+mod commit;
 pub mod error;
 pub mod host;
 mod init_layer;
@@ -48,6 +49,7 @@ use std::path::{Path, PathBuf};
 use self::state::StateRoot;
 use crate::engine::Engine;
 
+pub use commit::Commit;
 pub use error::{Error, ErrorKind, Result};
 pub(crate) use init_layer::is_init_layer;
 pub use list::{Filter, Status, Summary};

@@ -7,6 +7,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction};
 use serde::{Deserialize, Serialize};
 
 use super::error::{Error, ErrorKind, Result};
+use super::request::RunRequest;
+use super::value::EnvEntry;
 
 /// A container as it is recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +65,46 @@ pub(super) struct Details {
     pub(super) stop_timeout: Option<u32>,
     /// How it ended.
     pub(super) end: Option<End>,
+    /// What its user set in place of what the image says.
+    #[serde(default)]
+    pub(super) overrides: Overrides,
+}
+
+/// What `run` was told that an image's configuration could say too; `None`
+/// where it was told nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Overrides {
+    /// The entry point; empty if the image's was taken away.
+    pub(super) entrypoint: Option<Vec<String>>,
+    /// The command; empty if the image's doesn't count.
+    pub(super) command: Option<Vec<String>>,
+    /// Variables with their values; `None` for one that was taken away.
+    pub(super) env: Vec<(String, Option<String>)>,
+    /// The user, and perhaps the group.
+    pub(super) user: Option<String>,
+    /// The working directory.
+    pub(super) workdir: Option<String>,
+}
+
+impl Overrides {
+    /// Those of a request, with the variables of this process that it names.
+    pub(super) fn of(request: &RunRequest) -> Self {
+        let entrypoint = request.entrypoint.as_ref();
+        let drops_command = entrypoint.is_some() || !request.command.is_empty();
+        let variable = |entry: &EnvEntry| match entry {
+            EnvEntry::Set(name, value) => (name.clone(), Some(value.clone())),
+            EnvEntry::Inherit(name) => (name.clone(), std::env::var(name).ok()),
+        };
+        Self {
+            entrypoint: entrypoint
+                .map(|e| Some(e.clone()).filter(|e| !e.is_empty()).into_iter().collect()),
+            command: drops_command.then(|| request.command.clone()),
+            env: request.env.iter().map(variable).collect(),
+            user: request.user.as_ref().map(ToString::to_string),
+            workdir: request.workdir.clone(),
+        }
+    }
 }
 
 /// How and when a container ended.

@@ -14,7 +14,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::host::{HostFacts, is_there};
 use super::launch::{Launch, Monitor};
 use super::monitor::Ending;
-use super::records::{self, Details, End, Phase, Record};
+use super::records::{self, Details, End, Overrides, Phase, Record};
 use super::request::{ImageConfig, RunRequest};
 use super::rootfs::{Mounted, Tree, leave_mount_namespace};
 use super::state::StateDir;
@@ -171,7 +171,7 @@ pub(super) fn draft_of(record: &Record) -> Result<DraftId> {
     DraftId::new(&record.id).map_err(|e| Error::storage("a container's id is damaged", e))
 }
 
-fn layer_of(record: &Record) -> Result<Option<LayerId>> {
+pub(super) fn layer_of(record: &Record) -> Result<Option<LayerId>> {
     let layer = record.base.as_deref().map(LayerId::new).transpose();
     layer.map_err(|e| Error::storage("a container's record is damaged", e))
 }
@@ -200,6 +200,7 @@ fn new_record(
         stop_signal: stop_signal.map(|s| s.0),
         stop_timeout: request.stop_timeout,
         end: None,
+        overrides: Overrides::of(request),
     };
     Ok(Record {
         id,

@@ -1,39 +1,18 @@
-//! What `import --change` can say of a new image: the instructions of a
+//! What `--change` of `import` and `commit` can say of a new image: the instructions of a
 //! Dockerfile that set its configuration.
 
-use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde_json::{Map, Value, json};
 
-/// How to run an image, as its configuration writes it. What was never set is
-/// left out.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "PascalCase")]
+/// How to run an image, as its configuration writes it. What was never set
+/// isn't there, and what an image says beyond what is known here stays.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunConfig {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    user: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    exposed_ports: BTreeMap<String, Nothing>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    env: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    entrypoint: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cmd: Option<Vec<String>>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    volumes: BTreeMap<String, Nothing>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    working_dir: Option<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    labels: BTreeMap<String, String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stop_signal: Option<String>,
+    fields: Map<String, Value>,
+    /// Whether an instruction has set the command.
+    has_command: bool,
 }
-
-/// `{}`: Go's empty struct, as the specification has it for sets.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-struct Nothing {}
 
 /// One instruction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +35,8 @@ pub enum Change {
     Workdir(String),
     /// `STOPSIGNAL NAME`.
     StopSignal(String),
+    /// `ONBUILD INSTRUCTION`: for who builds on the image.
+    OnBuild(String),
 }
 
 /// Why a text is no instruction, in words.
@@ -93,13 +74,23 @@ fn parse(instruction: &str, rest: &str) -> std::result::Result<Change, String> {
         "USER" => Change::User(rest.to_owned()),
         "WORKDIR" => Change::Workdir(rest.to_owned()),
         "STOPSIGNAL" => Change::StopSignal(rest.to_owned()),
+        "ONBUILD" => Change::OnBuild(trigger(rest)?),
         other => {
             return Err(format!(
-                "{other} isn't one of CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, \
-                 VOLUME, WORKDIR"
+                "{other} isn't one of CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, ONBUILD, STOPSIGNAL, \
+                 USER, VOLUME, WORKDIR"
             ));
         }
     })
+}
+
+/// What Docker's builder wouldn't carry out either.
+fn trigger(text: &str) -> std::result::Result<String, String> {
+    let word = text.split_whitespace().next().unwrap_or_default().to_ascii_uppercase();
+    match word.as_str() {
+        "ONBUILD" | "FROM" | "MAINTAINER" => Err(format!("{word} can't be a trigger")),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// A JSON list of strings.
@@ -167,42 +158,112 @@ fn words(text: &str) -> std::result::Result<Vec<String>, String> {
 }
 
 impl RunConfig {
+    /// What an image says. Anything but a JSON object says nothing.
+    #[must_use]
+    pub fn of(value: Value) -> Self {
+        match value {
+            Value::Object(fields) => Self { fields, has_command: false },
+            _ => Self::default(),
+        }
+    }
+
+    /// As its configuration writes it.
+    #[must_use]
+    pub fn into_value(self) -> Value {
+        Value::Object(self.fields)
+    }
+
     /// Carries one instruction out.
     pub fn apply(&mut self, change: Change) {
         match change {
-            Change::Cmd(words) => self.cmd = Some(words),
-            Change::Entrypoint(words) => self.entrypoint = Some(words),
+            Change::Cmd(words) => {
+                self.has_command = true;
+                self.set("Cmd", words);
+            }
+            Change::Entrypoint(words) => {
+                // The image's own command was for its own entry point.
+                if !self.has_command {
+                    self.fields.remove("Cmd");
+                }
+                self.set("Entrypoint", words);
+            }
             Change::Env(pairs) => pairs.into_iter().for_each(|(n, v)| self.set_env(&n, &v)),
-            Change::Expose(ports) => {
-                self.exposed_ports.extend(ports.into_iter().map(|p| (p, Nothing {})));
+            Change::Expose(ports) => self.add_to_set("ExposedPorts", ports),
+            Change::Label(pairs) => {
+                let pairs = pairs.into_iter().map(|(name, value)| (name, value.into()));
+                self.object("Labels", |labels| labels.extend(pairs));
             }
-            Change::Label(pairs) => self.labels.extend(pairs),
-            Change::User(user) => self.user = Some(user),
-            Change::Volume(paths) => {
-                self.volumes.extend(paths.into_iter().map(|p| (p, Nothing {})));
-            }
+            Change::User(user) => self.set("User", user),
+            Change::Volume(paths) => self.add_to_set("Volumes", paths),
             Change::Workdir(path) => self.set_workdir(&path),
-            Change::StopSignal(name) => self.stop_signal = Some(name),
+            Change::StopSignal(name) => self.set("StopSignal", name),
+            Change::OnBuild(trigger) => self.list("OnBuild", |list| list.push(trigger.into())),
         }
+    }
+
+    /// Sets a member.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<Value>) {
+        self.fields.insert(name.to_owned(), value.into());
+    }
+
+    /// Takes a member away.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.fields.remove(name);
+    }
+
+    /// Takes a variable away.
+    pub(crate) fn remove_env(&mut self, name: &str) {
+        self.list("Env", |list| list.retain(|entry| !is_variable(entry, name)));
     }
 
     /// A variable has one value, and keeps its place when it gets another.
     fn set_env(&mut self, name: &str, value: &str) {
-        let entry = format!("{name}={value}");
-        let is_it = |e: &&mut String| e.split_once('=').is_some_and(|(n, _)| n == name);
-        match self.env.iter_mut().find(is_it) {
+        let entry = Value::from(format!("{name}={value}"));
+        self.list("Env", |list| match list.iter_mut().find(|entry| is_variable(entry, name)) {
             Some(old) => *old = entry,
-            None => self.env.push(entry),
-        }
+            None => list.push(entry),
+        });
     }
 
     fn set_workdir(&mut self, path: &str) {
-        let before = self.working_dir.as_deref().unwrap_or("/");
-        self.working_dir = Some(match path.starts_with('/') {
+        let before = self.fields.get("WorkingDir").and_then(Value::as_str).unwrap_or("/");
+        let path = match path.starts_with('/') {
             true => path.to_owned(),
             false => format!("{}/{path}", before.trim_end_matches('/')),
-        });
+        };
+        self.set("WorkingDir", path);
     }
+
+    /// `{}`, Go's empty struct, is how the specification has members of sets.
+    fn add_to_set(&mut self, name: &str, members: Vec<String>) {
+        let members = members.into_iter().map(|member| (member, json!({})));
+        self.object(name, |set| set.extend(members));
+    }
+
+    /// Changes a member that is an object, made where it isn't one.
+    fn object(&mut self, name: &str, change: impl FnOnce(&mut Map<String, Value>)) {
+        let mut object = match self.fields.remove(name) {
+            Some(Value::Object(object)) => object,
+            _ => Map::new(),
+        };
+        change(&mut object);
+        self.set(name, object);
+    }
+
+    /// Changes a member that is a list, made where it isn't one.
+    fn list(&mut self, name: &str, change: impl FnOnce(&mut Vec<Value>)) {
+        let mut list = match self.fields.remove(name) {
+            Some(Value::Array(list)) => list,
+            _ => Vec::new(),
+        };
+        change(&mut list);
+        self.set(name, list);
+    }
+}
+
+/// Whether an entry of an environment is of this variable.
+fn is_variable(entry: &Value, name: &str) -> bool {
+    entry.as_str().and_then(|e| e.split_once('=')).is_some_and(|(n, _)| n == name)
 }
 
 #[cfg(test)]
@@ -214,7 +275,7 @@ mod tests {
         for change in changes {
             config.apply(change.parse().unwrap_or_else(|e| panic!("{e}")));
         }
-        serde_json::to_string(&config).unwrap()
+        config.into_value().to_string()
     }
 
     #[test]
@@ -236,10 +297,27 @@ mod tests {
             (&["WORKDIR a", "WORKDIR b"], r#"{"WorkingDir":"/a/b"}"#),
             (&["WORKDIR /a", "WORKDIR /b"], r#"{"WorkingDir":"/b"}"#),
             (&["STOPSIGNAL SIGINT"], r#"{"StopSignal":"SIGINT"}"#),
+            (&["ONBUILD RUN a", "onbuild COPY . /"], r#"{"OnBuild":["RUN a","COPY . /"]}"#),
+            (&["CMD [\"a\"]", "ENTRYPOINT [\"/x\"]"], r#"{"Cmd":["a"],"Entrypoint":["/x"]}"#),
         ];
         for (changes, expected) in rows {
             assert_eq!(config(changes), *expected);
         }
+    }
+
+    #[test]
+    fn what_an_image_says_beyond_stays() {
+        let base = json!({"Healthcheck": {"Test": ["CMD"]}, "Cmd": ["sh"], "Env": ["A=1"],
+            "Labels": null, "WorkingDir": "/srv"});
+        let mut config = RunConfig::of(base);
+        for change in ["ENTRYPOINT /e", "LABEL a=b", "ENV A=2 B=3", "WORKDIR x"] {
+            config.apply(change.parse().unwrap());
+        }
+        let expected = json!({"Healthcheck": {"Test": ["CMD"]},
+            "Entrypoint": ["/bin/sh", "-c", "/e"], "Env": ["A=2", "B=3"],
+            "Labels": {"a": "b"}, "WorkingDir": "/srv/x"});
+        assert_eq!(config.into_value(), expected);
+        assert_eq!(RunConfig::of(Value::Null).into_value(), json!({}));
     }
 
     #[test]
@@ -254,6 +332,7 @@ mod tests {
             ("EXPOSE http", "isn't a port"),
             ("EXPOSE 0", "isn't a port"),
             ("EXPOSE 80/icmp", "isn't a port"),
+            ("ONBUILD FROM x", "can't be a trigger"),
         ] {
             let error = text.parse::<Change>().unwrap_err().to_string();
             assert!(error.contains(why), "{text}: {error}");

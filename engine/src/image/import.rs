@@ -98,7 +98,7 @@ fn describe(made: &Made, import: &Import) -> Result<Config> {
         "architecture": host.architecture,
         "os": host.os,
         "created": created,
-        "config": run,
+        "config": run.into_value(),
         "rootfs": { "type": "layers", "diff_ids": [made.diff_id] },
         "history": [{ "created": created, "comment": comment }],
     });

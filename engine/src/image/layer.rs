@@ -3,7 +3,9 @@
 
 use std::io::Read;
 
-use graphdriver_api::{Applied, Base, DraftId, DraftSpec, ErrorKind, NodeRef};
+use graphdriver_api::{
+    Applied, Base, DraftId, DraftSpec, ErrorKind, GraphDriver, LayerId, NodeRef,
+};
 
 use super::digest::{Algorithm, ChainId, Digest};
 use super::lease::Lease;
@@ -64,10 +66,18 @@ struct Unpacked {
     outline: Written,
 }
 
-pub(super) fn prepare(engine: &Engine, draft: &DraftId, parent: Option<&ChainId>) -> Result<()> {
+fn prepare(engine: &Engine, draft: &DraftId, parent: Option<&ChainId>) -> Result<()> {
     let parent = parent.map(layer_id).transpose()?;
-    let base = parent.as_ref().map_or(Base::Scratch, Base::Layer);
-    Ok(engine.driver().prepare(draft, base, &DraftSpec::default())?)
+    Ok(prepare_on(engine.driver(), draft, parent.as_ref())?)
+}
+
+/// Makes a draft on a layer, or on nothing.
+pub(crate) fn prepare_on(
+    driver: &dyn GraphDriver,
+    draft: &DraftId,
+    layer: Option<&LayerId>,
+) -> graphdriver_api::Result<()> {
+    driver.prepare(draft, layer.map_or(Base::Scratch, Base::Layer), &DraftSpec::default())
 }
 
 fn unpack(

@@ -2,6 +2,7 @@
 //! come into the store and leave it.
 
 mod change;
+mod commit;
 mod config;
 mod digest;
 mod filter;
@@ -21,6 +22,7 @@ pub mod save;
 mod tag;
 
 pub use change::{Change, ChangeError, RunConfig};
+pub(crate) use commit::Commit;
 pub use config::{Config, Fields, HistoryEntry, RootFs};
 pub(crate) use digest::is_hex;
 pub use digest::{Algorithm, ChainId, Digest, DigestError, Hasher};
@@ -29,6 +31,7 @@ pub use find::Image;
 pub use history::Step;
 pub use import::Import;
 pub use inspect::inspect;
+pub(crate) use layer::prepare_on;
 pub(crate) use lease::{
     Lease, PREFIX as DRAFT_PREFIX, clean_up, clean_up_if_needed, is_ours, make_room,
 };

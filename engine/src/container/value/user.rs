@@ -1,5 +1,6 @@
 //! `-u NAME|UID[:GROUP|GID]`, and an image's `User`.
 
+use std::fmt;
 use std::str::FromStr;
 
 use super::{ValueError, refuse};
@@ -24,6 +25,17 @@ pub struct UserSpec {
 
 /// The largest id that a user can have: 2^32 - 1 means "leave it" to chown(2).
 pub(super) const MAX_ID: u32 = u32::MAX - 1;
+
+impl fmt::Display for UserSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.user.as_deref().unwrap_or_default())?;
+        match &self.group {
+            None => Ok(()),
+            Some(GroupSpec::Name(name)) => write!(f, ":{name}"),
+            Some(GroupSpec::Id(id)) => write!(f, ":{id}"),
+        }
+    }
+}
 
 impl UserSpec {
     /// The user as a number, where it is written as one.

@@ -7,4 +7,5 @@
 #[allow(dead_code, unused_imports, reason = "the kit's own tests use the rest")]
 mod archives;
 mod odd;
+mod producers;
 mod saved;
