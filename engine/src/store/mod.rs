@@ -104,7 +104,7 @@ impl Store {
     }
 
     /// The folder of this store: for records that aren't rows. `metadata.db*`,
-    /// `lock`, `reserve` and the folders of [copies] are taken.
+    /// `lock`, `reserve` and the folders of copies are taken.
     #[must_use]
     pub fn dir(&self) -> &Path {
         &self.dir
