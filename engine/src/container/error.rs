@@ -32,6 +32,8 @@ pub enum ErrorKind {
     CommandNotFound,
     /// The runtime couldn't make a process of the bundle.
     Runtime,
+    /// Another command is at work on the container's tree.
+    Busy,
     /// The storage driver or the store failed.
     Storage,
     /// The operating system failed.
@@ -140,7 +142,11 @@ impl std::error::Error for Error {}
 
 impl From<graphdriver_api::Error> for Error {
     fn from(error: graphdriver_api::Error) -> Self {
-        Self::new(ErrorKind::Storage, error.report())
+        let kind = match error.kind() {
+            graphdriver_api::ErrorKind::Busy => ErrorKind::Busy,
+            _ => ErrorKind::Storage,
+        };
+        Self::new(kind, error.report())
     }
 }
 

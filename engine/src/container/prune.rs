@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use super::Containers;
-use super::error::{Error, Result};
+use super::error::{Error, ErrorKind, Result};
 use super::list::{Filter, passes};
 use super::records::{self, Phase};
 use crate::care::account;
@@ -36,7 +36,12 @@ impl Containers<'_> {
                 continue;
             }
             let size = account::of_container(self.engine, &record.id).map_err(Error::from)?;
-            self.delete(&record)?;
+            match self.delete(&record) {
+                // Another command removes it, or looks at it: it has ended all
+                // the same, and the next prune finds it if it stays.
+                Err(e) if e.kind() == ErrorKind::Busy => continue,
+                deleted => deleted?,
+            }
             pruned.bytes += size.map_or(0, |usage| usage.content);
             pruned.ids.push(record.id);
         }

@@ -23,7 +23,7 @@ use support::scenarios::Scenario;
 const ROOM: u64 = 64 << 20;
 
 fn tries() -> u64 {
-    std::env::var("SAPWOOD_SWEEP").map_or(6, |n| n.parse().unwrap())
+    std::env::var("SAPWOOD_SWEEP").map_or(3, |n| n.parse().unwrap())
 }
 
 /// Has a store on a medium of its own, with everything of `run` on it too.

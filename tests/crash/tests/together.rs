@@ -16,12 +16,14 @@ use support::{BIG, BOX, Bench};
 const WORKERS: u64 = 8;
 
 /// What one may be told because of what the others did.
-const REASONS: [&str; 5] = [
+const REASONS: [&str; 6] = [
     "no such image: ",
     "no such container: ",
     "uses its image",
     "is running",
     "is in use by the container",
+    // Another `rm` of the same container.
+    "in use by another caller",
 ];
 
 fn seconds() -> u64 {
