@@ -139,8 +139,8 @@ mod tests {
     fn one_line_names_what_is_wrong_and_where_help_is() {
         for (line, says, status) in [
             (
-                "sapwood imagse",
-                "unrecognized subcommand 'imagse' (a similar subcommand exists: 'images'); \
+                "sapwood histroy",
+                "unrecognized subcommand 'histroy' (a similar subcommand exists: 'history'); \
                  see `sapwood --help`",
                 2,
             ),

@@ -7,12 +7,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use rusqlite::Connection;
 use sapwood_e2e::Sapwood;
 use sapwood_e2e::images::{Compression, Entry, Format, Image, busybox};
+use sapwood_kit::mount::in_private_namespace;
 use serde_json::Value;
 
 const DRIVERS: [&str; 2] = ["overlay2", "vfs"];
@@ -377,6 +379,30 @@ fn what_crashes_leave_is_nothing_wrong_and_goes() {
             assert_eq!(store.check(&[]), (0, set(&[]), set(&[])), "{what}: left");
             assert_eq!(store.seen(), before, "{what}");
         }
+    }
+}
+
+/// As a process leaves it that was killed with a mount in the host's namespace.
+#[test]
+fn a_mount_without_a_holder_is_a_leftover_that_goes() {
+    let failed = in_private_namespace(|| {
+        let run = || {
+            for driver in DRIVERS {
+                let store = Store::new(driver);
+                let point = store.node("mounts", &store.container);
+                let bind =
+                    Command::new("mount").arg("--bind").arg("/proc/sys").arg(&point).status();
+                assert!(bind.unwrap().success());
+                assert_eq!(store.check(&[]), (0, set(&[]), set(&["mount-stale"])), "{driver}");
+                store.sapwood.ok(["storage", "gc"]);
+                assert_eq!(store.check(&[]), (0, set(&[]), set(&[])), "{driver}");
+                assert!(fs::read_dir(&point).unwrap().next().is_none(), "{driver}: still mounted");
+            }
+        };
+        Ok(catch_unwind(AssertUnwindSafe(run)).err())
+    });
+    if let Some(panic) = failed.unwrap() {
+        resume_unwind(panic);
     }
 }
 
