@@ -65,13 +65,14 @@ impl Repository {
     }
 
     /// The name as people write it: without the host `docker.io` and without
-    /// `library/`.
+    /// `library/`; in full where it would be read as another host's then.
     #[must_use]
     pub fn familiar(&self) -> &str {
         let Some(path) = self.0.strip_prefix("docker.io/") else { return &self.0 };
         match path.strip_prefix("library/") {
             Some(official) if !official.contains('/') => official,
-            _ => path,
+            _ if split_host(path) == (DEFAULT_HOST, path) => path,
+            _ => &self.0,
         }
     }
 
@@ -290,6 +291,8 @@ mod tests {
             ("a__b/c-d---e.f_g", "docker.io/a__b/c-d---e.f_g", "a__b/c-d---e.f_g"),
             (&digest, "docker.io/library/busybox", &digest),
             ("library/a/b", "docker.io/library/a/b", "library/a/b"),
+            ("docker.io/quay.io/a", "docker.io/quay.io/a", "docker.io/quay.io/a"),
+            ("docker.io/localhost/a", "docker.io/localhost/a", "docker.io/localhost/a"),
         ];
         for (text, full, shown) in rows {
             let reference: Reference = text.parse().unwrap_or_else(|e| panic!("{text}: {e}"));
