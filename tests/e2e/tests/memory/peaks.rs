@@ -38,6 +38,7 @@ impl Peaks {
 }
 
 /// Runs `command` and looks at it and at all that it starts.
+#[allow(clippy::zombie_processes, reason = "waited for with all the others")]
 pub(crate) fn of(command: &Command, look: Look) -> Peaks {
     // Waits until it is traced.
     let mut child = Command::new("sh")

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::num::NonZeroU32;
 use std::os::unix::fs::FileExt;
 
 use graphdriver_api::CopyUnit;
@@ -93,7 +94,7 @@ fn directories_renamed(cx: &Context<'_>) -> Verdict {
 
 fn directories_moved_from_long_paths(cx: &Context<'_>) -> Verdict {
     let store = cx.open()?;
-    let promised = store.traits().longest_moved_path.map(|longest| longest.get());
+    let promised = store.traits().longest_moved_path.map(NonZeroU32::get);
     // A component may have 255 bytes.
     let above = "n".repeat(253);
     let paths = [format!("{above}/a"), format!("{above}/bb"), format!("{above}/ccc")];
