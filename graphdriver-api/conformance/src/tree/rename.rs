@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use super::node::{Ino, Node};
-use super::{Outcome, Place, Tree};
+use super::{NOT_TRIED, Outcome, Place, Tree};
 
 /// What to do about something at the new name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,7 +25,8 @@ impl Tree {
     /// In the order in which Linux looks: `EBUSY` (the root), `ENOENT`,
     /// `EEXIST`, `EINVAL` (into itself), `ENOTEMPTY` (over a directory above),
     /// `ENOTDIR`, `EISDIR`, `EXDEV` (a directory from below, by the rules),
-    /// `ENOTEMPTY`, `EXDEV` (its path there is too long, by the rules).
+    /// `ENOTEMPTY`, `EXDEV` (its path there is too long, by the rules;
+    /// [`NOT_TRIED`] if it would replace another).
     pub fn rename(&mut self, old: &Path, new: &Path, how: Rename) -> Outcome {
         let (from, to) = (self.place(old)?, self.place(new)?);
         let source = self.found(&from)?;
@@ -56,6 +57,11 @@ impl Tree {
         let exchanged = target.filter(|_| how == Rename::Exchange);
         let moved = [Some(source), exchanged];
         if from.dir != to.dir && moved.into_iter().flatten().any(|ino| self.came_too_far(ino)) {
+            if how == Rename::Replace && target.is_some() {
+                // By then it may have replaced a directory that has whiteouts
+                // by one that has none, which changes times.
+                return Err(NOT_TRIED);
+            }
             // The kernel finds that out when it has copied both already.
             self.own(&from)?;
             exchanged.map_or(Ok(source), |_| self.own(&to))?;
