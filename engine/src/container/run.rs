@@ -132,6 +132,8 @@ impl Container<'_> {
         }
         self.record.details.end = Some(End { status, at: SystemTime::now() });
         let store = self.all.engine.store();
+        // The container may have filled the medium.
+        store.make_room_for_notes()?;
         store.write(Durability::Later, |t| records::finish(t, &self.record))?;
         self.all.count(&self.record.id);
         self.state.remove()?;
