@@ -75,18 +75,20 @@ impl StateRoot {
     pub(super) fn open(run_root: &Path, store: &Path) -> Result<Self> {
         let meta = fs::metadata(store).map_err(|e| Error::io_at("look at", store, e))?;
         let dir = run_root.join(format!("{:x}-{:x}", meta.dev(), meta.ino()));
-        match make_dir(&dir) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                DirBuilder::new()
-                    .recursive(true)
-                    .mode(0o711)
-                    .create(run_root)
-                    .and_then(|()| make_dir(&dir))
-                    .map_err(|e| Error::io_at("create", &dir, e))?;
+        // Other processes may be making the same folders at this moment.
+        let made = match make_dir(&dir) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => DirBuilder::new()
+                .recursive(true)
+                .mode(0o711)
+                .create(run_root)
+                .and_then(|()| make_dir(&dir)),
+            made => made,
+        };
+        match made {
+            Err(e) if e.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(Error::io_at("create", &dir, e));
             }
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(e) => return Err(Error::io_at("create", &dir, e)),
-            Ok(()) => {}
+            _ => {}
         }
         Ok(Self { dir })
     }
@@ -332,6 +334,23 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let root = StateRoot::open(&dir.path().join("run/deep"), dir.path()).unwrap();
         (dir, root)
+    }
+
+    #[test]
+    fn processes_that_are_the_first_together_share_one_folder() {
+        for _ in 0..50 {
+            let store = tempfile::tempdir().unwrap();
+            let run_root = store.path().join("run/deep");
+            let barrier = std::sync::Barrier::new(4);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| {
+                        barrier.wait();
+                        StateRoot::open(&run_root, store.path()).unwrap();
+                    });
+                }
+            });
+        }
     }
 
     #[test]
