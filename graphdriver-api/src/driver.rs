@@ -35,6 +35,12 @@ pub struct DraftSpec {
     /// A limit to enforce from the start; `Unsupported` unless the driver has
     /// [`quota`](GraphDriver::quota).
     pub quota: Option<Quota>,
+    /// Nobody will miss it after a power cut: the tree of a container that is
+    /// removed when it ends, or of a layer before its commit. It is made and
+    /// removed without flushing, and gone with the next `open` after a restart
+    /// of the host. Until then it is like any other; a layer made of it is as
+    /// durable as every layer. Advice: a driver that can't is durable instead.
+    pub volatile: bool,
 }
 
 /// What kind of node a node is.
@@ -128,7 +134,8 @@ pub trait GraphDriver: Send + Sync + fmt::Debug {
     ///   removed while the draft is there.
     /// * Cost: a record and a directory; a full copy where
     ///   [`CopyUnit::Tree`](crate::CopyUnit::Tree).
-    /// * Durability: the draft survives; with drivers that copy, its content
+    /// * Durability: the draft survives, unless it is to be
+    ///   [volatile](DraftSpec::volatile); with drivers that copy, its content
     ///   is only as durable as any written file.
     ///
     /// # Errors
@@ -139,8 +146,9 @@ pub trait GraphDriver: Send + Sync + fmt::Debug {
 
     /// Makes a read-only draft that shows `layer`'s tree.
     ///
-    /// As [`prepare`](Self::prepare), but it can only be mounted and removed,
-    /// and every mount of it is read-only. Cost: a record, with every driver.
+    /// As [`prepare`](Self::prepare) of a [volatile](DraftSpec::volatile) draft,
+    /// but it can only be mounted and removed, and every mount of it is
+    /// read-only. Cost: a record, with every driver.
     ///
     /// # Errors
     /// As `prepare`.

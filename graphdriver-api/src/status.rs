@@ -46,6 +46,8 @@ pub struct Status {
 pub struct Recovered {
     /// Nodes that were being made or removed; they're gone now.
     pub half_made: u64,
+    /// Drafts that were only for an earlier boot; they're gone now.
+    pub ended: u64,
     /// Mounts whose holder is dead; they're unmounted now.
     pub mounts: u64,
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
-use graphdriver_api::{Finding, NodeRef, Op, Repaired};
+use graphdriver_api::{NodeRef, Op};
 use sapwood_kit::at::{Names, open_dir};
 use sapwood_kit::nodes::{Found, Kind, NodeCare, Own, Record, Rules};
 
@@ -57,9 +57,5 @@ impl Own for Overlays {
             Found::wrong("stray", Path::new(EMPTY).join(name), what).set_aside()
         };
         Ok(Names::read(empty)?.iter().map(|entry| stray(entry.name)).collect())
-    }
-
-    fn mend(&self, _root: BorrowedFd<'_>, _finding: &Finding) -> io::Result<Repaired> {
-        Ok(Repaired::Kept)
     }
 }

@@ -120,6 +120,14 @@ impl Overlay2 {
         self.unbar(op, node)
     }
 
+    /// A draft that a restart takes away needs no note that it was damaged by one.
+    fn note_quick(&self, node: &Node) -> io::Result<()> {
+        match node.is_volatile()? {
+            true => Ok(()),
+            false => volatile::begin(node.dir()),
+        }
+    }
+
     fn fill(&self, making: &Making<'_>, deferred: bool) -> io::Result<()> {
         let diff = tree::make(making.dir())?;
         if let Some(base) = making.base() {
@@ -169,7 +177,8 @@ impl GraphDriver for Overlay2 {
             let error = Error::new(ErrorKind::Unsupported, Op::Prepare, why);
             return Err(error.with_driver(NAME).with_node(draft));
         }
-        let making = self.store.begin(Op::Prepare, draft, base, Kind::Draft)?;
+        let making =
+            self.store.begin(Op::Prepare, draft, base, Kind::Draft)?.volatile(spec.volatile);
         let below = making.base().map(|base| Private::of(Op::Prepare, base)).transpose()?;
         let metacopy = self.settings.metacopy || below.unwrap_or_default().metacopy;
         self.fill(&making, base == Base::Deferred).map_err(|e| {
@@ -187,16 +196,9 @@ impl GraphDriver for Overlay2 {
     }
 
     fn commit(&self, draft: &DraftId, layer: &LayerId, onto: Option<&LayerId>) -> Result<()> {
-        let mut dir = None;
-        self.store.commit(draft, layer, onto, |node| {
-            let opened = node.dir().try_clone_to_owned();
-            dir = Some(opened.map_err(|e| self.failed(Op::Commit, node, "open the draft", e))?);
-            self.seal(node, onto)
-        })?;
-        // Only now everything is on the medium. In a layer the note says
-        // nothing, so it may stay.
-        dir.map_or(Ok(()), |dir| volatile::forget(dir.as_fd())).ok();
-        Ok(())
+        // A note of mounts without flushing goes along: should the commit fail, it
+        // has to be there, and in a layer it says nothing.
+        self.store.commit(draft, layer, onto, |node| self.seal(node, onto))
     }
 
     fn remove(&self, node: NodeRef<'_>) -> Result<()> {
@@ -252,7 +254,7 @@ impl GraphDriver for Overlay2 {
             self.ready_upper(Op::Mount, node, quick, ids.as_ref())?;
         }
         if quick {
-            volatile::begin(node.dir())
+            self.note_quick(node)
                 .map_err(|e| self.failed(Op::Mount, node, "note that it isn't flushed", e))?;
         }
         let stack = Stack::of(&self.store, Op::Mount, node)?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::BorrowedFd;
 
-use graphdriver_api::{Finding, NodeRef, Repaired};
+use graphdriver_api::NodeRef;
 use sapwood_kit::nodes::{Found, NodeCare, Own, Record, Rules};
 use serde::Deserialize;
 
@@ -29,13 +29,5 @@ impl Own for Trees {
         }
         let what = "its record holds what vfs doesn't know".to_owned();
         Ok(vec![Found::lost("record-private", "", what)])
-    }
-
-    fn root(&self, _root: BorrowedFd<'_>) -> io::Result<Vec<Found>> {
-        Ok(Vec::new())
-    }
-
-    fn mend(&self, _root: BorrowedFd<'_>, _finding: &Finding) -> io::Result<Repaired> {
-        Ok(Repaired::Kept)
     }
 }

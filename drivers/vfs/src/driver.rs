@@ -70,7 +70,8 @@ impl GraphDriver for Vfs {
             let why = "vfs needs the base when a draft is made, to copy it";
             return Err(refuse(Op::Prepare, draft, why));
         }
-        let making = self.store.begin(Op::Prepare, draft, base, Kind::Draft)?;
+        let making =
+            self.store.begin(Op::Prepare, draft, base, Kind::Draft)?.volatile(spec.volatile);
         let private = tree::make(Op::Prepare, &making).map_err(named(draft))?;
         making.publish(&private)
     }

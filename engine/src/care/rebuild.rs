@@ -29,7 +29,7 @@ pub(super) fn rebuild(site: &Site<'_>) -> Result<()> {
     let dir = root.engine_dir(site.driver)?;
     {
         let _alone = Exclusive::wait(&dir)?;
-        let known = Salvaged::of(&dir);
+        let known = Salvaged::of(&dir)?;
         let nodes = site.care.check(&site.driver_root(), &mut |_| ControlFlow::Continue(()))?;
         make(&dir, &known, &nodes)?;
         for name in [DATABASE, "metadata.db-wal", "metadata.db-shm", "metadata.db-journal"] {
@@ -54,9 +54,9 @@ struct Salvaged {
 
 impl Salvaged {
     /// The copies; where there is none, the old database if it can be read.
-    fn of(dir: &Path) -> Self {
-        let images = copies::read_images(dir).into_iter().filter_map(|(_, copy)| copy.ok());
-        let containers = copies::read_containers(dir).into_iter().filter_map(|(_, copy)| copy.ok());
+    fn of(dir: &Path) -> Result<Self> {
+        let images = copies::read_images(dir)?.into_iter();
+        let containers = copies::read_containers(dir)?.into_iter();
         let mut salvaged = Self {
             images: images.map(|copy| (copy.id.clone(), copy)).collect(),
             containers: containers.map(|copy| (copy.id.clone(), copy)).collect(),
@@ -64,7 +64,7 @@ impl Salvaged {
         if let Err(e) = salvaged.add_old(dir) {
             tracing::debug!("nothing can be read of the old database: {}", e.report());
         }
-        salvaged
+        Ok(salvaged)
     }
 
     fn add_old(&mut self, dir: &Path) -> Result<()> {

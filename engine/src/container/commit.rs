@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use graphdriver_api::{ChangeSink, LayerId, Limits, MountRequest, NodeRef, Op};
+use graphdriver_api::{ChangeSink, LayerId, MountRequest, NodeRef, Op};
 use sapwood_kit::archive;
 use sapwood_kit::diff::Trees;
 
@@ -115,7 +115,7 @@ impl Containers<'_> {
         let top = self.image_layer(record)?;
         image::prepare_on(driver, &draft, top.as_ref())?;
         self.engine.pipe_changes(&draft_of(record)?, |mut changes| {
-            Ok(driver.apply(&draft, &mut changes, &Limits::default())?)
+            Ok(driver.apply(&draft, &mut changes, &self.engine.limits().layer)?)
         })?;
         let mut guard = driver.mount(&draft, &MountRequest::read_only())?;
         let written = match guard.root() {

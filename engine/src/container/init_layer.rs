@@ -10,14 +10,12 @@
 
 use std::path::Path;
 
-use graphdriver_api::{
-    Base, DraftId, DraftSpec, ErrorKind, GraphDriver, LayerId, MountRequest, NodeRef,
-};
+use graphdriver_api::{Base, DraftId, ErrorKind, GraphDriver, LayerId, MountRequest, NodeRef};
 
 use super::error::{Error, Result};
 use super::rootfs::{InitEntry, Tree, init_layer_entries};
 use crate::engine::Engine;
-use crate::image::Lease;
+use crate::image::{Lease, UNTIL_COMMIT};
 use crate::store::{Durability, layers};
 
 /// How the name of every such layer begins. The number changes with what is in
@@ -81,7 +79,7 @@ fn make(engine: &Engine, top: Option<&LayerId>, layer: &LayerId) -> Result<()> {
 
 fn fill(driver: &dyn GraphDriver, draft: &DraftId, top: Option<&LayerId>) -> Result<()> {
     let base = top.map_or(Base::Scratch, Base::Layer);
-    driver.prepare(draft, base, &DraftSpec::default())?;
+    driver.prepare(draft, base, &UNTIL_COMMIT)?;
     let mut guard = driver.mount(draft, &MountRequest::default())?;
     let root = guard.root().ok_or_else(|| Error::invalid("the driver mounted nothing"))?;
     let tree = Tree::new(root);

@@ -164,13 +164,25 @@ fn name_in_use(change: &Transaction<'_>, record: &Record, violation: rusqlite::E
 
 /// Notes how a container ended.
 pub(super) fn finish(change: &Transaction<'_>, record: &Record) -> Result<()> {
-    change
-        .execute(
-            "UPDATE container SET state = ?2, record = ?3 WHERE id = ?1",
-            (&record.id, Phase::Exited.as_str(), json(&record.details)?),
-        )
-        .map(drop)
-        .map_err(database)
+    update(change, &record.id, Phase::Exited, &record.details)
+}
+
+/// Notes that a container is about to be removed: should that be cut off, it is
+/// settled as one that was to be removed at its end.
+pub(super) fn begin_removal(change: &Transaction<'_>, record: &Record) -> Result<()> {
+    let details = Details { remove: true, ..record.details.clone() };
+    update(change, &record.id, Phase::Running, &details)
+}
+
+/// Takes that back.
+pub(super) fn restore(change: &Transaction<'_>, record: &Record) -> Result<()> {
+    update(change, &record.id, record.phase, &record.details)
+}
+
+fn update(change: &Transaction<'_>, id: &str, phase: Phase, details: &Details) -> Result<()> {
+    let row = (id, phase.as_str(), json(details)?);
+    let updated = change.execute("UPDATE container SET state = ?2, record = ?3 WHERE id = ?1", row);
+    updated.map(drop).map_err(database)
 }
 
 /// Forgets a container.

@@ -8,7 +8,7 @@ use rustix::io::retry_on_intr;
 
 use super::Containers;
 use super::cgroup::{self, Layout};
-use super::error::{Error, Result};
+use super::error::{Error, ErrorKind, Result};
 use super::monitor::ProcessId;
 use super::records::{self, End, Phase, Record};
 use super::state::{Life, StateDir};
@@ -64,7 +64,11 @@ impl Containers<'_> {
 
     fn note_end(&self, mut record: Record) -> Result<()> {
         if record.details.remove {
-            return self.delete(&record);
+            return match self.delete(&record) {
+                // Another command removes it, or looks at its tree.
+                Err(e) if e.kind() == ErrorKind::Busy => Ok(()),
+                deleted => deleted,
+            };
         }
         record.details.end = Some(End { status: KILLED, at: SystemTime::now() });
         self.engine.store().write(Durability::Later, |t| records::finish(t, &record))?;

@@ -56,7 +56,10 @@ impl Containers<'_> {
         let id = name::new_id()?;
         let state = self.state.create(&id)?;
         let record = new_record(request, &image, &config, &base, id, &checked)?;
-        let record = match insert(self.engine.store(), record, request.name.is_none()) {
+        // As durable as its tree.
+        let durability = if request.remove { Durability::Later } else { Durability::Full };
+        let inserted = insert(self.engine.store(), record, request.name.is_none(), durability);
+        let record = match inserted {
             Ok(record) => record,
             Err(e) => return Err(also(e, state.remove())),
         };
@@ -90,13 +93,10 @@ impl Container<'_> {
         let driver = self.all.engine.driver();
         let draft = draft_of(&self.record)?;
         let base = layer_of(&self.record)?;
-        driver.prepare(
-            &draft,
-            base.as_ref().map_or(Base::Scratch, Base::Layer),
-            &DraftSpec::default(),
-        )?;
         // What is removed at the end needn't survive a power cut.
         let volatile = request.remove;
+        let spec = DraftSpec { volatile, ..DraftSpec::default() };
+        driver.prepare(&draft, base.as_ref().map_or(Base::Scratch, Base::Layer), &spec)?;
         let mounted = Mounted::new(driver, &draft, checked.ids, volatile, self.state.path())?;
         let ended = Launch {
             id: &self.record.id,
@@ -150,10 +150,20 @@ impl Container<'_> {
 impl Containers<'_> {
     /// Removes a dead container's tree and record. The tree goes first: a
     /// record without a tree can be removed again, a tree without a record
-    /// would be nobody's.
+    /// would be nobody's. Before that it is noted, on the medium, that they go:
+    /// else a restart could bring a record back whose tree seems to be lost.
     pub(super) fn delete(&self, record: &Record) -> Result<()> {
-        let driver = self.engine.driver();
-        driver.remove(NodeRef::Draft(&draft_of(record)?))?;
+        let store = self.engine.store();
+        let lasting = !record.details.remove;
+        if lasting {
+            store.make_room_for_notes()?;
+            store.write(Durability::Full, |t| records::begin_removal(t, record))?;
+        }
+        let removed = self.engine.driver().remove(NodeRef::Draft(&draft_of(record)?));
+        if removed.is_err() && lasting {
+            store.write(Durability::Later, |t| records::restore(t, record))?;
+        }
+        removed?;
         // On a full medium only what was just removed makes room for the note.
         crate::image::make_room(self.engine)?;
         let image_is_there = self.engine.store().write(Durability::Later, |t| {
@@ -216,9 +226,14 @@ fn new_record(
 }
 
 /// Records the container. A made-up name that is taken is made up again.
-fn insert(store: &Store, mut record: Record, made_up: bool) -> Result<Record> {
+fn insert(
+    store: &Store,
+    mut record: Record,
+    made_up: bool,
+    durability: Durability,
+) -> Result<Record> {
     for _ in 1..NAME_ATTEMPTS {
-        match store.write(Durability::Later, |t| records::insert(t, &record)) {
+        match store.write(durability, |t| records::insert(t, &record)) {
             Err(e) if made_up && e.kind() == ErrorKind::NameInUse => {
                 record.name = name::new_name()?;
             }
@@ -227,7 +242,7 @@ fn insert(store: &Store, mut record: Record, made_up: bool) -> Result<Record> {
     }
     // A short id is unique enough, and still a name.
     record.name = format!("c_{}", name::short(&record.id));
-    store.write(Durability::Later, |t| records::insert(t, &record)).map(|()| record)
+    store.write(durability, |t| records::insert(t, &record)).map(|()| record)
 }
 
 /// The folders of the host that `--volume` names are made where they aren't

@@ -71,13 +71,17 @@ fn prepare(engine: &Engine, draft: &DraftId, parent: Option<&ChainId>) -> Result
     Ok(prepare_on(engine.driver(), draft, parent.as_ref())?)
 }
 
-/// Makes a draft on a layer, or on nothing.
+/// A draft that is thrown away unless it becomes a layer: a load that a power cut
+/// broke off begins again.
+pub(crate) const UNTIL_COMMIT: DraftSpec = DraftSpec { quota: None, volatile: true };
+
+/// Makes a draft on a layer, or on nothing, that will become a layer.
 pub(crate) fn prepare_on(
     driver: &dyn GraphDriver,
     draft: &DraftId,
     layer: Option<&LayerId>,
 ) -> graphdriver_api::Result<()> {
-    driver.prepare(draft, layer.map_or(Base::Scratch, Base::Layer), &DraftSpec::default())
+    driver.prepare(draft, layer.map_or(Base::Scratch, Base::Layer), &UNTIL_COMMIT)
 }
 
 fn unpack(
@@ -89,8 +93,10 @@ fn unpack(
     let Incoming { reader, name, len, strange } = incoming;
     let outlines = Outlines::of(engine.store());
     let mut outline = outlines.begin(draft.as_str(), How::ByReference)?;
-    let spare = |()| outlines.begin(&format!("{}-all", draft.as_str()), How::Verbatim);
-    let mut spare = strange.then_some(()).map(spare).transpose()?;
+    let mut spare = match strange {
+        true => Some(outlines.begin(&format!("{}-all", draft.as_str()), How::Verbatim)?),
+        false => None,
+    };
     progress.event(Event::Layer { name, stage: Stage::Begun(len) });
     let source = stream::Source {
         reader,

@@ -31,7 +31,7 @@ pub use find::Image;
 pub use history::Step;
 pub use import::Import;
 pub use inspect::inspect;
-pub(crate) use layer::prepare_on;
+pub(crate) use layer::{UNTIL_COMMIT, prepare_on};
 pub(crate) use lease::{
     Lease, PREFIX as DRAFT_PREFIX, clean_up, clean_up_if_needed, is_ours, make_room,
 };

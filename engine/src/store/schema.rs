@@ -102,12 +102,12 @@ mod tests {
                 .unwrap();
             assert_eq!((version, rows), (FORMAT, 3 + 1 + 1 + 1 + 2));
         }
-        let images = copies::read_images(&root.engine_dir("vfs").unwrap());
-        let copy = images[0].1.as_ref().unwrap();
+        let images = copies::read_images(&root.engine_dir("vfs").unwrap()).unwrap();
+        let copy = &images[0];
         assert_eq!(copy.config, "{}");
         assert_eq!(copy.names, [("docker.io/library/old".to_owned(), "1".to_owned())]);
         assert_eq!(copy.layers.iter().map(|l| l.size).collect::<Vec<_>>(), [10, 20]);
-        assert_eq!(copies::read_containers(&root.engine_dir("vfs").unwrap()).len(), 2);
+        assert_eq!(copies::read_containers(&root.engine_dir("vfs").unwrap()).unwrap().len(), 2);
     }
 
     #[test]

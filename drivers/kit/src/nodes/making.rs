@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::call::Call;
 use super::query::Node;
 use super::record::{Kind, Record};
-use super::{NodeStore, children, disk, lock, reclaim};
+use super::{NodeStore, boot, children, disk, lock, reclaim};
 use crate::fault;
 
 /// A draft or view that is being made. Nobody sees it, and its base stays;
@@ -26,6 +26,7 @@ pub struct Making<'s> {
     dir: OwnedFd,
     base: Option<Node>,
     record: Record,
+    volatile: bool,
     published: bool,
 }
 
@@ -55,7 +56,17 @@ impl NodeStore {
             created: Record::now(),
             private: serde_json::Value::Null,
         };
-        Ok(Making { store: self, op, id: id.clone(), dir, base: node, record, published: false })
+        Ok(Making {
+            store: self,
+            op,
+            id: id.clone(),
+            dir,
+            base: node,
+            record,
+            // A view has nothing that anybody could miss.
+            volatile: kind == Kind::View,
+            published: false,
+        })
     }
 
     fn reserve(
@@ -150,11 +161,19 @@ impl Making<'_> {
         self.base.as_ref()
     }
 
-    /// Makes it a node, with `private` in its record. Durable on return: the
-    /// node, and what the driver made directly in [`dir`](Self::dir); not the
-    /// bytes of files in it.
+    /// Whether it is for this boot only, as
+    /// [`DraftSpec::volatile`](graphdriver_api::DraftSpec) asks. A view always is.
+    pub fn volatile(mut self, volatile: bool) -> Self {
+        self.volatile |= volatile;
+        self
+    }
+
+    /// Makes it a node, with `private` in its record. Durable on return, unless
+    /// it is for this boot only: the node, and what the driver made directly in
+    /// [`dir`](Self::dir); not the bytes of files in it.
     ///
-    /// Cost: three to four flushes of a file or directory, none of a tree.
+    /// Cost: three to four flushes of a file or directory, none of a tree; no
+    /// flush at all for this boot only.
     ///
     /// # Errors
     /// `Io`, `NoSpace`; the draft is not there then.
@@ -167,9 +186,12 @@ impl Making<'_> {
         self.appear().map_err(call.io("put the draft in its place"))
     }
 
-    /// Everything that must be on the medium before the node is.
+    /// Everything that must be there, and on the medium, before the node is.
     fn complete(&self) -> io::Result<()> {
-        self.record.write(self.dir(), (&self.id).into(), true)?;
+        self.record.write(self.dir(), (&self.id).into(), !self.volatile)?;
+        if self.volatile {
+            return boot::mark(&self.dir);
+        }
         disk::sync_dir(&self.dir)?;
         match &self.base {
             Some(base) => children::sync(base.dir()),
@@ -184,7 +206,9 @@ impl Making<'_> {
             fault::point("nodes.making.rename")?;
             fs::renameat(&store.making, self.id.as_str(), &store.drafts, self.id.as_str())?;
         }
-        if let Err(e) = disk::sync_dir(&store.drafts) {
+        if !self.volatile
+            && let Err(e) = disk::sync_dir(&store.drafts)
+        {
             // It may or may not last: better that it isn't there at all.
             let _held = store.lock.hold()?;
             fs::renameat(&store.drafts, self.id.as_str(), &store.making, self.id.as_str())?;

@@ -11,6 +11,7 @@
 //!   format           {"driver":"vfs","version":1,"nodes":1}
 //!   making/<draft>/  a draft that is being made; flock(2) by its maker
 //!   drafts/<draft>/  draft.json, and what the driver keeps
+//!     boot           a link to the boot that it is for, if it is for one only
 //!     unpacking      an apply began and hasn't succeeded
 //!     unflushed      a commit's flush failed
 //!   layers/<layer>/  layer.json (and the draft.json that it once had), and
@@ -19,6 +20,7 @@
 //!   mounts/<draft>/  where a draft is mounted, or was once
 //!   tickets/<draft>  the ticket of a mount that was left standing
 //!   trash/           removed nodes, for `reclaim`
+//!   boot             a link to the boot in which drafts for one were last looked for
 //! ```
 //!
 //! # Invariants
@@ -28,7 +30,8 @@
 //! 2. A record never changes. What changes about a draft is told by other
 //!    files' being there (`unpacking`, `unflushed`, `tickets/<draft>`) and by locks.
 //! 3. A node's link in its parent's `children` is on the medium before the node
-//!    is, and is taken away after it. So a link may be stale, and one is never
+//!    is, and is taken away after it; but for nodes for one boot, which are gone
+//!    in the next before anything else is done there. So a link may be stale, and one is never
 //!    missing; whoever finds a stale one (its node isn't there, or has another
 //!    parent) deletes it. Whether a layer has children costs one readdir,
 //!    however many nodes there are.
@@ -39,12 +42,14 @@
 //!
 //! # What is assumed of the file system
 //!
-//! A rename is atomic, also between directories. fsync(2) of a directory makes
+//! A rename is atomic, also between directories. Names, and links' targets, reach
+//! the medium in the order in which they were made. fsync(2) of a directory makes
 //! its names durable, and the inodes of empty directories made in it; fsync(2)
 //! of a file its bytes; syncfs(2) everything written before. A failure of the
 //! medium is reported by them. Locks of fcntl(2) and flock(2) work (no network
 //! file system).
 
+mod boot;
 mod call;
 mod care;
 mod children;
@@ -126,10 +131,11 @@ impl NodeStore {
     /// what dead processes left: drafts that were being made are set aside for
     /// [`reclaim`](Self::reclaim), mounts without a holder are unmounted (in
     /// this mount namespace; never lazily), tickets whose mount is gone are
-    /// deleted. What living processes hold is left alone.
+    /// deleted, what was for an earlier boot is set aside. What living processes hold is left alone.
     ///
     /// Cost: some system calls, and some for each draft that is being made or
-    /// is mounted; none for other nodes.
+    /// is mounted; none for other nodes, but at the first opening in a boot, which
+    /// looks into every draft's directory.
     ///
     /// # Errors
     /// `Corrupt`: `root` is another driver's, or of a newer version, or holds

@@ -7,9 +7,10 @@ use graphdriver_api::{
 };
 use serde::de::DeserializeOwned;
 
+use super::boot::Lasts;
 use super::call::Call;
 use super::record::{self, Record};
-use super::{NodeStore, disk, lock, mounted, ticket, unpack};
+use super::{NodeStore, boot, disk, lock, mounted, ticket, unpack};
 
 /// A node that was found: its directory and its record.
 ///
@@ -44,6 +45,16 @@ impl Node {
     #[must_use]
     pub fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// Whether it is a draft for this boot only.
+    ///
+    /// Cost: two system calls or three.
+    ///
+    /// # Errors
+    /// Its directory can't be read.
+    pub fn is_volatile(&self) -> std::io::Result<bool> {
+        Ok(boot::lasts(&self.dir)? != Lasts::Always)
     }
 
     /// Opens a directory that the driver keeps in it, never through a symbolic

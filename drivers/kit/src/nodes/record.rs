@@ -81,16 +81,24 @@ impl Record {
 
     /// Reads and checks the record of `node`; the words say what is wrong.
     pub(crate) fn parse(node: NodeRef<'_>, bytes: &[u8]) -> Result<Self, String> {
+        Self::parse_as(matches!(node, NodeRef::Layer(_)), bytes)
+    }
+
+    /// The same of whatever draft.
+    pub(crate) fn parse_draft(bytes: &[u8]) -> Result<Self, String> {
+        Self::parse_as(false, bytes)
+    }
+
+    fn parse_as(is_layer: bool, bytes: &[u8]) -> Result<Self, String> {
         let record: Self = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
-        match record.contradiction(node) {
+        match record.contradiction(is_layer) {
             Some(what) => Err(what.to_owned()),
             None => Ok(record),
         }
     }
 
-    fn contradiction(&self, node: NodeRef<'_>) -> Option<&'static str> {
-        let is_layer = self.kind == Kind::Layer;
-        if is_layer != matches!(node, NodeRef::Layer(_)) {
+    fn contradiction(&self, is_layer: bool) -> Option<&'static str> {
+        if is_layer != (self.kind == Kind::Layer) {
             return Some("it is the record of another kind of node");
         }
         let beneath = self.depth.checked_sub(u32::from(is_layer));

@@ -1,5 +1,6 @@
-//! What `open` mends: the leavings of processes that are dead. It looks only
-//! where such leavings can be, so its cost doesn't grow with the nodes.
+//! What `open` mends: the leavings of processes that are dead, and of earlier
+//! boots. It looks only where such leavings can be, so its cost doesn't grow with
+//! the nodes, but once in a boot.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -9,12 +10,13 @@ use graphdriver_api::{DraftId, ErrorKind, Op, Recovered, Result};
 use super::call::Call;
 use super::lease::Use;
 use super::mounted::{self, Standing};
-use super::{NodeStore, disk, making, ticket};
+use super::{NodeStore, boot, disk, making, ticket};
 
 pub(super) fn run(store: &NodeStore, call: Call<'_>) -> Result<Recovered> {
+    let ended = boot::sweep(store).map_err(call.io("set aside what was for an earlier boot"))?;
     let half_made = drafts(store).map_err(call.io("set aside what was being made"))?;
     let mounts = tickets(store, call)? + mounts(store, call)?;
-    Ok(Recovered { half_made, mounts })
+    Ok(Recovered { half_made, ended, mounts })
 }
 
 fn drafts(store: &NodeStore) -> io::Result<u64> {

@@ -6,10 +6,11 @@ use std::os::fd::AsFd;
 use graphdriver_api::{ErrorKind, LayerId, NodeRef, Op, Result};
 use rustix::fs;
 
+use super::boot::Lasts;
 use super::call::Call;
 use super::lease::Use;
 use super::query::Node;
-use super::{NodeStore, children, disk, lock, mounted, reclaim};
+use super::{NodeStore, boot, children, disk, lock, mounted, reclaim};
 use crate::fault;
 
 impl NodeStore {
@@ -24,10 +25,13 @@ impl NodeStore {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
             leased => leased?,
         };
-        match node {
-            NodeRef::Draft(id) => self.check_free(call, id)?,
-            NodeRef::Layer(_) => {}
-        }
+        let lasts = match node {
+            NodeRef::Draft(id) => {
+                self.check_free(call, id)?;
+                boot::lasts(lease.node().dir()).map_err(call.io("look for the draft's mark"))?
+            }
+            NodeRef::Layer(_) => Lasts::Always,
+        };
         let aside = {
             let _held = self.lock.hold().map_err(call.io("lock the root"))?;
             if let NodeRef::Layer(id) = node {
@@ -40,7 +44,11 @@ impl NodeStore {
             let aside = reclaim::set_aside(self, self.shelf(node), node.as_str());
             aside.map_err(call.io("move the node to the trash"))?
         };
-        let durable = self.make_durable(node, &aside);
+        let durable = match lasts {
+            Lasts::Always => self.make_durable(node, &aside),
+            // A power cut takes it away as well.
+            Lasts::ThisBoot | Lasts::NoMore => Ok(()),
+        };
         lock::release_dir(lease.node().dir());
         durable.map_err(call.io("flush the removal"))?;
         self.tidy_up(lease.node());

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use graphdriver_api::{Base, ErrorKind, MountRequest};
+use graphdriver_api::{Base, DraftSpec, ErrorKind, MountRequest};
 
 use crate::support::*;
 
@@ -24,8 +24,25 @@ fn drafts_can_be_mounted_again_either_way_and_committed() {
             assert_eq!(note.try_exists().unwrap(), request.volatile, "mount {i}");
         }
         let l = commit(&driver, &d, "l");
+        // In a layer, which was flushed, the note says nothing in any boot.
+        fs::write(world.root.join("layers/l/volatile"), "earlier\n").unwrap();
         assert_eq!(tree_of(&driver, &l).len(), 5);
-        assert!(!world.root.join("layers/l/volatile").try_exists().unwrap());
+    });
+}
+
+#[test]
+fn a_draft_for_this_boot_only_needs_no_note() {
+    world(|world| {
+        let driver = world.open();
+        let d = draft("d");
+        let spec = DraftSpec { volatile: true, ..DraftSpec::default() };
+        driver.prepare(&d, Base::Scratch, &spec).unwrap();
+        with(&driver, &d, &quick(), |t| fs::write(t.join("f"), "1").unwrap()).unwrap();
+        let note = on_disk(world, (&d).into()).with_file_name("volatile");
+        assert!(!note.try_exists().unwrap());
+        with(&driver, &d, &MountRequest::default(), |_| ()).unwrap();
+        let l = commit(&driver, &d, "l");
+        assert_eq!(tree_of(&driver, &l).len(), 2);
     });
 }
 

@@ -9,8 +9,8 @@ use super::world::World;
 use crate::error::Result;
 use crate::image::{ChainId, Config};
 use crate::store::copies::{
-    self, ContainerCopy, ImageCopy, Kind, hold_still, left_pending, path_of, read_container,
-    read_image,
+    self, ContainerCopy, ImageCopy, Kind, Unreadable, hold_still, if_whole, left_pending, path_of,
+    read_container, read_image,
 };
 
 pub(super) fn look(site: &Site<'_>, world: &World, rows: &Snapshot) -> Result<Vec<Finding>> {
@@ -41,7 +41,7 @@ pub(super) fn look(site: &Site<'_>, world: &World, rows: &Snapshot) -> Result<Ve
     let known: BTreeSet<&str> = now.images.keys().map(|id| hex(id)).collect();
     for name in copies::all(&dir, Kind::Image)? {
         if !known.contains(name.as_str()) && !busy(Kind::Image, &name) {
-            found.push(looker.unrecorded(&name));
+            found.push(looker.unrecorded(&name)?);
         }
     }
     for name in copies::all(&dir, Kind::Container)? {
@@ -78,8 +78,9 @@ impl Looker<'_> {
             // what it is mended from.
             Ok(_) if !is_sound(&row) => return Ok(None),
             Ok(_) => "differs from its record",
-            Err(e) if e.is_missing() => "is missing",
-            Err(_) => "can't be read",
+            Err(Unreadable::Missing) => "is missing",
+            Err(Unreadable::Damaged) => "is damaged",
+            Err(Unreadable::Failed(e)) => return Err(e),
         };
         let found = Finding::wrong("copy", path, format!("the copy of its record {problem}"));
         let action = Action::WriteCopy(Kind::Image, hex(id).to_owned());
@@ -95,8 +96,9 @@ impl Looker<'_> {
             Ok(copy) if copy == row => return Ok(None),
             Ok(_) if crate::container::record_problem(&row.record).is_some() => return Ok(None),
             Ok(_) => "differs from its record",
-            Err(e) if e.is_missing() => "is missing",
-            Err(_) => "can't be read",
+            Err(Unreadable::Missing) => "is missing",
+            Err(Unreadable::Damaged) => "is damaged",
+            Err(Unreadable::Failed(e)) => return Err(e),
         };
         let found = Finding::wrong("copy", path, format!("the copy of its record {problem}"));
         let action = Action::WriteCopy(Kind::Container, id.to_owned());
@@ -104,20 +106,20 @@ impl Looker<'_> {
     }
 
     /// A copy of an image that isn't recorded: its row was lost.
-    fn unrecorded(&self, name: &str) -> Finding {
+    fn unrecorded(&self, name: &str) -> Result<Finding> {
         let path = path_of(&self.site.engine_dir(), Kind::Image, name);
         let complete = |copy: &ImageCopy| {
             copy.layers.iter().all(|l| self.world.layer_node(&l.chain_id).is_some())
         };
-        match read_image(&path) {
-            Ok(copy) if hex(&copy.id) == name && complete(&copy) => {
+        Ok(match if_whole(read_image(&path))? {
+            Some(copy) if hex(&copy.id) == name && complete(&copy) => {
                 let subject = self.world.image(&copy.id);
                 Finding::wrong("image-unrecorded", path, "its copy is there, and no record")
                     .mend(Action::RestoreImage(Box::new(copy)), "record it from its copy")
                     .about(subject)
             }
             _ => Finding::wrong("stray", path, "the copy of an image that isn't here").set_aside(),
-        }
+        })
     }
 
     /// The same for a container. With its tree, that is what is told.

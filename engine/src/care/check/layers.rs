@@ -7,20 +7,21 @@ use super::super::finding::{Action, Finding};
 use super::super::snapshot::{Layer, Snapshot};
 use super::world::World;
 use crate::container::is_init_layer;
+use crate::error::Result;
 use crate::image::{ChainId, DRAFT_PREFIX, Digest};
 use crate::store::DATABASE;
 use crate::store::layers::LayerRow;
 
-pub(super) fn look(site: &Site<'_>, world: &World, rows: &Snapshot) -> Vec<Finding> {
+pub(super) fn look(site: &Site<'_>, world: &World, rows: &Snapshot) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for (chain, row) in &rows.layers {
         found.extend(row_of(site, world, rows, chain, row));
     }
     if world.alone {
-        found.extend(unrecorded(site, world, rows));
+        found.extend(unrecorded(site, world, rows)?);
         found.extend(work(site, world, rows));
     }
-    found
+    Ok(found)
 }
 
 fn row_of(
@@ -94,7 +95,7 @@ fn expected_parent(rows: &Snapshot, chain: &str, row: &Layer) -> Option<Option<S
 }
 
 /// Layers that no row names, while nobody is making any.
-fn unrecorded(site: &Site<'_>, world: &World, rows: &Snapshot) -> Vec<Finding> {
+fn unrecorded(site: &Site<'_>, world: &World, rows: &Snapshot) -> Result<Vec<Finding>> {
     let mut found = Vec::new();
     for node in world.our_layers() {
         let NodeId::Layer(id) = &node.id else { continue };
@@ -112,7 +113,7 @@ fn unrecorded(site: &Site<'_>, world: &World, rows: &Snapshot) -> Vec<Finding> {
             let chain_id = chain.to_owned();
             Action::RecordLayer(LayerRow { chain_id, diff_id, parent: parent.clone(), size })
         };
-        let one = match diff_id(site, chain) {
+        let one = match diff_id(site, chain)? {
             Some((diff_id, size)) => {
                 Finding::wrong("layer-unrecorded", path, what).mend(row(diff_id, size), "record it")
             }
@@ -125,16 +126,14 @@ fn unrecorded(site: &Site<'_>, world: &World, rows: &Snapshot) -> Vec<Finding> {
         };
         found.push(one.about(world.layer(chain)));
     }
-    found
+    Ok(found)
 }
 
 /// What the copies of images say of a layer.
-fn diff_id(site: &Site<'_>, chain: &str) -> Option<(String, u64)> {
-    let copies = crate::store::copies::read_images(&site.engine_dir());
-    let mut layers =
-        copies.iter().filter_map(|(_, copy)| copy.as_ref().ok()).flat_map(|c| &c.layers);
-    let layer = layers.find(|layer| layer.chain_id == chain)?;
-    Some((layer.diff_id.clone(), layer.size))
+fn diff_id(site: &Site<'_>, chain: &str) -> Result<Option<(String, u64)>> {
+    let copies = crate::store::copies::read_images(&site.engine_dir())?;
+    let layer = copies.iter().flat_map(|c| &c.layers).find(|layer| layer.chain_id == chain);
+    Ok(layer.map(|layer| (layer.diff_id.clone(), layer.size)))
 }
 
 /// Notes of work that nobody does any more, and drafts of it.

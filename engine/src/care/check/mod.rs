@@ -18,9 +18,10 @@ mod outlines;
 mod world;
 
 use std::collections::BTreeSet;
+use std::io;
 use std::ops::ControlFlow;
 
-use graphdriver_api::{NodeId, Remedy, Severity};
+use graphdriver_api::{NodeId, NodeInfo, Remedy, Severity};
 use rustix::event::Timespec;
 use serde::Serialize;
 
@@ -85,11 +86,13 @@ impl Report {
     }
 }
 
-/// The nodes that the driver finds something wrong with. What else is wrong
-/// with them may come of that.
-fn suspects(found: &[graphdriver_api::Finding]) -> BTreeSet<NodeId> {
-    let wrong = found.iter().filter(|f| f.severity != Severity::Leftover);
-    wrong.filter_map(|f| f.node.clone()).collect()
+/// The nodes that the driver finds something wrong with, or doesn't show because
+/// of what it finds. What else is wrong with them may come of that.
+fn suspects(found: &[graphdriver_api::Finding], nodes: &[NodeInfo]) -> BTreeSet<NodeId> {
+    let shown: BTreeSet<_> = nodes.iter().map(|info| &info.id).collect();
+    let named = found.iter().filter_map(|f| Some((f.severity, f.node.as_ref()?)));
+    let suspect = named.filter(|(s, node)| *s != Severity::Leftover || !shown.contains(node));
+    suspect.map(|(_, node)| node.clone()).collect()
 }
 
 /// What was read of the records.
@@ -120,7 +123,7 @@ impl Site<'_> {
         })?;
         let alone = watch.as_ref().is_none_or(Watch::is_alone);
         records.problems.into_iter().for_each(|f| report.add(f));
-        let suspect = suspects(&of_driver);
+        let suspect = suspects(&of_driver, &nodes);
         let world = World::new(nodes, suspect, records.snapshot, alone);
         of_driver.into_iter().for_each(|f| report.add(self.named(&world, f)));
         self.compare(&world, &mut report)?;
@@ -142,8 +145,8 @@ impl Site<'_> {
         report.images = before.images.len();
         report.layers = before.layers.len();
         report.containers = before.containers.len();
-        layers::look(self, world, before).into_iter().for_each(|f| report.add(f));
-        images::look(self, world, before).into_iter().for_each(|f| report.add(f));
+        layers::look(self, world, before)?.into_iter().for_each(|f| report.add(f));
+        images::look(self, world, before)?.into_iter().for_each(|f| report.add(f));
         copies::look(self, world, before)?.into_iter().for_each(|f| report.add(f));
         outlines::look(self, world, before)?.into_iter().for_each(|f| report.add(f));
         let after = self.records()?.snapshot.unwrap_or_default();
@@ -207,8 +210,10 @@ impl Site<'_> {
     fn missing_database(&self, world: &World) -> Result<Option<Finding>> {
         let dir = self.engine_dir();
         let path = dir.join(DATABASE);
-        let is_there = path.try_exists().map_err(|e| Error::io("look at", &path, e))?
-            && path.metadata().is_ok_and(|m| m.len() > 0);
+        let is_there = match path.metadata() {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            meta => meta.map_err(|e| Error::io("look at", &path, e))?.len() > 0,
+        };
         let was_there = stored::are_there(&dir)? || world.has_ours();
         if is_there || !was_there {
             return Ok(None);

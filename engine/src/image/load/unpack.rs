@@ -3,10 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::sync::atomic::Ordering;
 
-use graphdriver_api::{Base, DraftId, DraftSpec, ErrorKind, GraphDriver};
+use graphdriver_api::{Base, DraftId, ErrorKind, GraphDriver};
 
 use super::stream::{self, Algorithms, Cancel, StreamError, Streamed};
 use crate::archive::{Compression, Decoding, LayerFile, MemberReader, Problem, wrong_digest};
+use crate::image::UNTIL_COMMIT;
 use crate::image::digest::Hasher;
 use crate::image::limits::{Limits, not_unpacked};
 use crate::image::outline::file::{How, Outlines, Written};
@@ -60,7 +61,7 @@ pub(crate) fn unpack(
     cancel: &Cancel,
     progress: &dyn Progress,
 ) -> Result<Unpacked, Failure> {
-    driver.prepare(draft, base, &DraftSpec::default())?;
+    driver.prepare(draft, base, &UNTIL_COMMIT)?;
     Event::layer(&file.diff_id, Stage::Begun(file.member.len()), progress);
     let mut outline = outlines.begin(draft.as_str(), How::ByReference)?;
     let read = |read| Event::layer(&file.diff_id, Stage::Read(read), progress);

@@ -24,7 +24,7 @@ use self::folder::Folder;
 use self::select::{Selected, select};
 use self::tarball::Tarball;
 use super::digest::{ChainId, Digest};
-use super::lease::Lease;
+use super::lease::{self, Lease};
 use super::load::make::layer_id;
 use super::progress::{Event, Progress, Stage};
 use crate::engine::Engine;
@@ -104,6 +104,17 @@ impl Engine {
     }
 
     fn save_to(
+        &self,
+        images: &[String],
+        docker: bool,
+        sink: &mut dyn Sink,
+        progress: &dyn Progress,
+    ) -> Result<()> {
+        let saved = self.save_under_lease(images, docker, sink, progress);
+        lease::clean_up_after(self, saved)
+    }
+
+    fn save_under_lease(
         &self,
         images: &[String],
         docker: bool,

@@ -23,6 +23,7 @@
 //! either may be the older one. They are all written again by whoever first
 //! opens the store after the host was started.
 
+mod boot;
 mod read;
 mod record;
 
@@ -39,11 +40,12 @@ use super::Durability;
 use crate::error::{Error, Result};
 use crate::fault;
 
-pub(crate) use read::{read_container, read_containers, read_image, read_images};
+pub(crate) use read::{
+    Unreadable, if_whole, read_container, read_containers, read_image, read_images,
+};
 pub(crate) use record::{ContainerCopy, ImageCopy};
 
 const PENDING: &str = "pending";
-const BOOT: &str = "boot";
 
 /// Has the copies of everything written at the end of the transaction.
 pub(super) const ALL_DUE: &str = "INSERT OR IGNORE INTO copy_due SELECT 'image', id FROM image;
@@ -170,17 +172,23 @@ pub(super) fn prepare<'a>(
     change: &Transaction<'_>,
     durability: Durability,
 ) -> Result<Prepared<'a>> {
-    let mut prepared = Prepared { dir, held: None, due: due(change)?, durability };
-    if prepared.due.is_empty() {
+    let mut prepared = Prepared { dir, held: None, due: Vec::new(), durability };
+    let all = due(change)?;
+    if all.is_empty() {
         return Ok(prepared);
     }
     let at = |e| Error::io("write copies of records in", dir, e);
     prepared.held = Some(lock(dir, FlockOperation::LockExclusive).map_err(at)?);
-    for due in &mut prepared.due {
-        due.gone = !write(dir, change, due, durability)?;
-        if due.gone {
-            rename_if_there(&due.place(dir), &due.pending(dir)).map_err(at)?;
+    for mut due in all {
+        match write(dir, change, &due, durability)? {
+            Row::Written => {}
+            Row::Gone => {
+                due.gone = true;
+                rename_if_there(&due.place(dir), &due.pending(dir)).map_err(at)?;
+            }
+            Row::Damaged => continue,
         }
+        prepared.due.push(due);
     }
     if durability == Durability::Full {
         sync_all(dir).map_err(at)?;
@@ -224,21 +232,31 @@ fn due(change: &Transaction<'_>) -> Result<Vec<Due>> {
     Ok(due)
 }
 
-/// Writes a copy into `pending`; `false` if there is no such row any more.
-fn write(dir: &Path, c: &Connection, due: &Due, durability: Durability) -> Result<bool> {
+/// What a row was when its copy was to be written.
+enum Row {
+    Written,
+    /// There is none any more.
+    Gone,
+    /// It isn't what its id says: the copy that is there may be better.
+    Damaged,
+}
+
+/// Writes a copy into `pending`.
+fn write(dir: &Path, c: &Connection, due: &Due, durability: Durability) -> Result<Row> {
     let path = due.pending(dir);
     let flush = durability == Durability::Full;
     match due.kind {
         Kind::Image => match ImageCopy::read(c, &due.id)? {
+            Some(copy) if !copy.is_of_its_id() => return Ok(Row::Damaged),
             Some(copy) => write_json(&path, &copy, flush)?,
-            None => return Ok(false),
+            None => return Ok(Row::Gone),
         },
         Kind::Container => match ContainerCopy::read(c, &due.id)? {
             Some(copy) => write_json(&path, &copy, flush)?,
-            None => return Ok(false),
+            None => return Ok(Row::Gone),
         },
     }
-    Ok(true)
+    Ok(Row::Written)
 }
 
 fn write_json(path: &Path, value: &impl Serialize, flush: bool) -> Result<()> {
@@ -308,7 +326,9 @@ fn names(path: &Path) -> io::Result<Vec<String>> {
 pub(crate) fn all(dir: &Path, kind: Kind) -> Result<Vec<String>> {
     let path = dir.join(kind.folder());
     let names = match names(&path) {
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         names => names.map_err(|e| Error::io("list", &path, e))?,
     };
     Ok(names.iter().filter_map(|n| n.strip_suffix(".json").map(str::to_owned)).collect())
@@ -319,7 +339,7 @@ pub(crate) fn all(dir: &Path, kind: Kind) -> Result<Vec<String>> {
 ///
 /// Cost: two small reads where there is nothing to do.
 pub(super) fn recover(dir: &Path, connection: &mut Connection) -> Result<()> {
-    let booted = is_new_boot(dir);
+    let booted = boot::is_new(dir);
     if !booted && left_pending(dir)?.is_empty() {
         return Ok(());
     }
@@ -331,7 +351,7 @@ pub(super) fn recover(dir: &Path, connection: &mut Connection) -> Result<()> {
             write_again(dir, &change, kind, &name)?;
         }
         if booted {
-            refresh(dir, &change)?;
+            boot::refresh(dir, &change)?;
         }
     }
     Ok(change.commit()?)
@@ -345,11 +365,11 @@ fn write_again(dir: &Path, c: &Connection, kind: Kind, name: &str) -> Result<()>
     };
     let mut due = Due { kind, id, gone: false };
     let at = |e| Error::io("write copies of records in", dir, e);
-    let there = write(dir, c, &due, Durability::Full)?;
     let place = due.place(dir);
-    match there {
-        true => fs::rename(due.pending(dir), &place).map_err(at)?,
-        false => remove_if_there(&place).map_err(at)?,
+    match write(dir, c, &due, Durability::Full)? {
+        Row::Written => fs::rename(due.pending(dir), &place).map_err(at)?,
+        Row::Gone => remove_if_there(&place).map_err(at)?,
+        Row::Damaged => {}
     }
     for gone in [false, true] {
         due.gone = gone;
@@ -362,42 +382,4 @@ fn full_id(c: &Connection, hex: &str) -> Result<Option<String>> {
     let mut statement = c.prepare_cached("SELECT id FROM image WHERE id IN (?1, ?2)")?;
     let mut rows = statement.query([format!("sha256:{hex}"), format!("sha512:{hex}")])?;
     Ok(rows.next()?.map(|row| row.get(0)).transpose()?)
-}
-
-fn boot_id() -> io::Result<String> {
-    fs::read_to_string("/proc/sys/kernel/random/boot_id")
-}
-
-/// Unknown counts as new: writing them again does no harm.
-fn is_new_boot(dir: &Path) -> bool {
-    let noted = fs::read_to_string(dir.join(Kind::Container.folder()).join(BOOT));
-    match (noted, boot_id()) {
-        (Ok(noted), Ok(now)) => noted != now,
-        _ => true,
-    }
-}
-
-/// Writes the copies of all containers again.
-fn refresh(dir: &Path, c: &Connection) -> Result<()> {
-    let mut statement = c.prepare_cached("SELECT id FROM container")?;
-    let ids = statement.query_map((), |r| r.get(0))?;
-    let ids: Vec<String> = ids.collect::<rusqlite::Result<_>>()?;
-    let at = |e| Error::io("write copies of records in", dir, e);
-    for id in &ids {
-        let due = Due { kind: Kind::Container, id: id.clone(), gone: false };
-        if write(dir, c, &due, Durability::Later)? {
-            fs::rename(due.pending(dir), due.place(dir)).map_err(at)?;
-        }
-    }
-    for name in all(dir, Kind::Container)? {
-        if !ids.contains(&name) {
-            remove_if_there(&path_of(dir, Kind::Container, &name)).map_err(at)?;
-        }
-    }
-    note_boot(dir).map_err(at)
-}
-
-fn note_boot(dir: &Path) -> io::Result<()> {
-    let file = super::root::create_private(&dir.join(Kind::Container.folder()).join(BOOT))?;
-    io::Write::write_all(&mut &file, boot_id()?.as_bytes())
 }

@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
+use crate::image::{Digest, Hasher};
 use crate::store::layers;
 
 /// An image, with the layers beneath it.
@@ -61,6 +62,15 @@ impl ImageCopy {
             copy
         };
         without_sizes(self) == without_sizes(other)
+    }
+
+    /// Whether the configuration is that of which the id is the digest.
+    pub(crate) fn is_of_its_id(&self) -> bool {
+        self.id.parse::<Digest>().is_ok_and(|id| {
+            let mut hasher = Hasher::new(id.algorithm());
+            hasher.update(self.config.as_bytes());
+            hasher.finish() == id
+        })
     }
 
     /// Of the image's rows; `None` if there is no such image.

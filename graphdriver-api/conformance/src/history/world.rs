@@ -259,7 +259,9 @@ impl<'a> World<'a> {
             tree.set_root_mtime(Mtime::at(crate::snapshot::Timestamp::default()).or_now(step));
         }
         let began = self.clock.begin();
-        let prepared = self.driver.prepare(&id, self.base(parent), &DraftSpec::default());
+        // Until the host is restarted, that mustn't make any difference.
+        let spec = DraftSpec { volatile: step % 2 == 1, ..DraftSpec::default() };
+        let prepared = self.driver.prepare(&id, self.base(parent), &spec);
         prepared.map_err(because("prepare"))?;
         self.clock.end(began);
         let guard = self.mount(&id, &MountRequest::default())?;

@@ -39,7 +39,7 @@ impl Model {
             rootless: false,
             copy_unit: CopyUnit::Tree,
         };
-        Self { place, fault, traits, recovered: Recovered { half_made: 0, mounts } }
+        Self { place, fault, traits, recovered: Recovered { mounts, ..Recovered::default() } }
     }
 
     /// Whether it makes that mistake.

@@ -49,7 +49,6 @@ pub(super) fn act(look: &Look<'_>, found: &Found, quarantine: &Path) -> io::Resu
             disk::remove_file(&tickets, id.as_str())?;
             disk::sync_dir(tickets)?;
         }
-        Action::Driver => return look.rules.own.mend(look.root(), &found.finding),
         Action::Open | Action::Reclaim | Action::Nothing => return Ok(Repaired::Kept),
     }
     Ok(Repaired::Mended)

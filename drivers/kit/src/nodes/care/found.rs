@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::path::PathBuf;
 
-use graphdriver_api::{DraftId, Finding, LayerId, NodeId, NodeRef, Remedy, Repaired, Severity};
+use graphdriver_api::{DraftId, Finding, LayerId, NodeId, NodeRef, Remedy, Severity};
 
 use super::super::record::Record;
 
@@ -41,8 +41,6 @@ pub enum Action {
     Open,
     /// Delete what lies in the trash.
     Reclaim,
-    /// [`Own::mend`].
-    Driver,
     /// Nothing can be done.
     Nothing,
 }
@@ -62,17 +60,13 @@ pub trait Own: Send + Sync + fmt::Debug {
         record: &Record,
     ) -> io::Result<Vec<Found>>;
 
-    /// Looks at what it keeps beside the nodes.
+    /// Looks at what it keeps beside the nodes; by default that is nothing.
     ///
     /// # Errors
     /// Of the file system.
-    fn root(&self, root: BorrowedFd<'_>) -> io::Result<Vec<Found>>;
-
-    /// Puts right a finding of its own.
-    ///
-    /// # Errors
-    /// Of the file system.
-    fn mend(&self, root: BorrowedFd<'_>, finding: &Finding) -> io::Result<Repaired>;
+    fn root(&self, _root: BorrowedFd<'_>) -> io::Result<Vec<Found>> {
+        Ok(Vec::new())
+    }
 }
 
 impl Found {

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::format::{self, OWN_DIRS};
-use super::super::{disk, ground};
+use super::super::{boot, disk, ground};
 use super::found::{Action, Found};
 use super::look::Look;
 use crate::at::Meta;
@@ -66,6 +66,7 @@ pub(super) fn owner(look: &Look<'_>, path: &Path) -> io::Result<Option<Found>> {
 fn is_known(look: &Look<'_>, name: &OsStr) -> bool {
     let own = look.rules.layout.own;
     name == format::FILE
+        || name == boot::MARK
         || format::is_ours(name)
         || OWN_DIRS.iter().chain(own).any(|known| name == *known)
         || name.as_encoded_bytes().starts_with(ground::PREFIX.as_bytes())

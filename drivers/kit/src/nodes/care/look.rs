@@ -4,13 +4,14 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use graphdriver_api::{NodeInfo, NodeRef, Result};
+use graphdriver_api::{ErrorKind, NodeId, NodeInfo, NodeRef, Result};
 
 use super::super::call::Call;
 use super::super::lock::RootLock;
+use super::super::record::Record;
 use super::super::{NodeStore, disk, format};
 use super::found::Found;
-use super::records::Known;
+use super::records::{Known, bare_info};
 use super::{Rules, ground, nodes, standing};
 
 /// A root to be looked at.
@@ -60,9 +61,16 @@ impl<'a> Look<'a> {
     }
 
     fn infos(&self, known: &Known) -> io::Result<Vec<NodeInfo>> {
-        let Some(store) = self.store()? else { return Ok(known.bare_infos()) };
-        let infos = known.readable().filter_map(|node| store.stat(node).ok());
-        Ok(infos.collect())
+        let store = self.store()?;
+        let info =
+            |(id, record): (&NodeId, &Record)| match store.as_ref().map(|s| s.stat(id.as_ref())) {
+                None => Ok(bare_info(id, record)),
+                // Its ticket, and a finding of its own.
+                Some(Err(e)) if e.kind() == ErrorKind::Corrupt => Ok(bare_info(id, record)),
+                // Left out, it couldn't be told from one that is missing.
+                Some(info) => info.map_err(io::Error::other),
+            };
+        known.readable().map(info).collect()
     }
 
     /// The store, if all its directories are there, and nothing recovered.

@@ -8,15 +8,22 @@ use graphdriver_api::{LayerId, NodeId, NodeRef};
 use serde_json::{Value, json};
 
 use super::super::record::{self, Kind, Record, link_name};
-use super::super::{disk, lock};
+use super::super::{boot, disk, lock};
 use super::found::{Action, Found};
 use super::ground::owner;
 use super::look::{Look, path_of};
 use super::records::{Entry, Known, Read};
 
 /// What the store itself keeps in nodes of either kind.
-const STORES: [&str; 6] =
-    ["draft.json", "layer.json", ".layer.json.new", "children", "unpacking", "unflushed"];
+const STORES: [&str; 7] = [
+    "draft.json",
+    "layer.json",
+    ".layer.json.new",
+    "children",
+    "unpacking",
+    "unflushed",
+    boot::MARK,
+];
 
 pub(super) fn look(look: &Look<'_>, known: &Known) -> io::Result<Vec<Found>> {
     let mut found = Vec::new();
@@ -42,6 +49,10 @@ struct Seen<'a> {
 impl Seen<'_> {
     fn all(&self) -> io::Result<Vec<Found>> {
         let path = path_of(self.id.as_ref());
+        if self.entry.is_over {
+            let what = "it was only for an earlier boot of the host".to_owned();
+            return Ok(vec![Found::leftover("draft-ended", path, what)]);
+        }
         if self.is_orphan() {
             let what = "an empty folder where a node should be: it has neither record nor tree";
             return Ok(vec![Found::wrong("orphan-folder", path, what.to_owned()).set_aside()]);
@@ -52,11 +63,12 @@ impl Seen<'_> {
         found.extend(self.lock());
         found.extend(self.mark());
         match &self.entry.record {
-            Read::Missing => found.push(self.no_record("record-missing", "its record is missing")),
+            Read::Missing => {
+                found.push(self.no_record("record-missing", "its record is missing")?);
+            }
             Read::Damaged(why) => {
-                found.push(
-                    self.no_record("record-damaged", &format!("its record is damaged: {why}")),
-                );
+                let what = format!("its record is damaged: {why}");
+                found.push(self.no_record("record-damaged", &what)?);
             }
             Read::Whole(record) => {
                 found.extend(self.parent(record));
@@ -137,23 +149,22 @@ impl Seen<'_> {
         })
     }
 
-    fn no_record(&self, code: &'static str, what: &str) -> Found {
+    fn no_record(&self, code: &'static str, what: &str) -> io::Result<Found> {
         let node = self.id.as_ref();
         let path = self.at(record::file_name(node));
-        match self.derive() {
+        Ok(match self.derive(self.draft_record()?) {
             Some(record) => {
                 let action = Action::WriteRecord(self.id.clone(), Box::new(record));
                 Found::wrong(code, path, what.to_owned())
                     .mend(action, "write it again from what else tells of the node")
             }
             None => Found::lost(code, path_of(node), what.to_owned()).set_aside(),
-        }
+        })
     }
 
     /// The record that a node must have had, from the links to it and, for a
     /// layer, from the record that it had as a draft.
-    fn derive(&self) -> Option<Record> {
-        let draft = self.draft_record();
+    fn derive(&self, draft: Option<Record>) -> Option<Record> {
         let of_draft = draft.as_ref().and_then(|draft| draft.parent.clone());
         let parent = of_draft.or_else(|| self.known.only_linker(self.id).cloned());
         if parent.is_none() && self.known.linkers.get(self.id).is_some_and(|l| l.len() > 1) {
@@ -179,14 +190,12 @@ impl Seen<'_> {
         })
     }
 
-    /// A layer's record of its time as a draft.
-    fn draft_record(&self) -> Option<Record> {
-        let NodeId::Layer(_) = self.id else { return None };
-        let dir = self.look.open_node(self.id.as_ref()).ok()??;
-        let file = disk::find_file(&dir, record::LOCKED).ok()??;
-        // Any draft's id will do: it isn't in the record.
-        let any = graphdriver_api::DraftId::new("any").ok()?;
-        Record::parse(NodeRef::Draft(&any), &disk::read_all(&file).ok()?).ok()
+    /// A layer's record of its time as a draft, if that can be understood.
+    fn draft_record(&self) -> io::Result<Option<Record>> {
+        let NodeId::Layer(_) = self.id else { return Ok(None) };
+        let Some(dir) = self.look.open_node(self.id.as_ref())? else { return Ok(None) };
+        let Some(file) = disk::find_file(&dir, record::LOCKED)? else { return Ok(None) };
+        Ok(Record::parse_draft(&disk::read_all(&file)?).ok())
     }
 
     fn parent(&self, record: &Record) -> Option<Found> {

@@ -7,8 +7,8 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use graphdriver_api::{DraftId, LayerId, MountState, NodeId, NodeInfo, NodeKind, NodeRef};
 
-use super::super::disk;
 use super::super::record::{self, Kind, Record, linked_node};
+use super::super::{boot, disk};
 use super::look::Look;
 
 /// How a record was found.
@@ -24,6 +24,8 @@ pub(super) enum Read {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) record: Read,
+    /// It is a draft, and was only for an earlier boot.
+    pub(super) is_over: bool,
     /// Its names.
     pub(super) names: BTreeSet<OsString>,
     /// Who is linked as a child, and names that are no links.
@@ -98,27 +100,12 @@ impl Known {
         }
     }
 
-    pub(super) fn readable(&self) -> impl Iterator<Item = NodeRef<'_>> {
-        let whole = self.nodes.iter().filter(|(_, e)| matches!(e.record, Read::Whole(_)));
-        whole.map(|(id, _)| id.as_ref())
-    }
-
-    /// What records alone tell of the nodes.
-    pub(super) fn bare_infos(&self) -> Vec<NodeInfo> {
-        let whole = self.nodes.iter().filter_map(|(id, entry)| match &entry.record {
-            Read::Whole(record) => Some((id, record)),
-            Read::Missing | Read::Damaged(_) => None,
-        });
-        let info = |(id, record): (&NodeId, &Record)| NodeInfo {
-            id: id.clone(),
-            kind: NodeKind::from(record.kind),
-            parent: record.parent.clone(),
-            depth: record.depth,
-            created: record.created,
-            mount: MountState::Unmounted,
-            unpacking: false,
-        };
-        whole.map(info).collect()
+    /// The nodes with a record that counts.
+    pub(super) fn readable(&self) -> impl Iterator<Item = (&NodeId, &Record)> {
+        self.nodes.iter().filter_map(|(id, entry)| match &entry.record {
+            Read::Whole(record) if !entry.is_over => Some((id, record)),
+            _ => None,
+        })
     }
 }
 
@@ -127,7 +114,9 @@ impl Entry {
         let names: BTreeSet<_> = disk::names(dir)?.into_iter().collect();
         let (children, strange_links) = links(dir)?;
         let record = read_record(dir, node)?;
-        Ok(Self { record, names, children, strange_links })
+        let is_draft = matches!(node, NodeRef::Draft(_));
+        let is_over = is_draft && boot::lasts(dir)? == boot::Lasts::NoMore;
+        Ok(Self { record, is_over, names, children, strange_links })
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -141,6 +130,19 @@ impl Entry {
             (_, NodeId::Layer(_)) => Kind::Layer,
             (_, NodeId::Draft(_)) => Kind::Draft,
         }
+    }
+}
+
+/// What a record alone tells of a node.
+pub(super) fn bare_info(id: &NodeId, record: &Record) -> NodeInfo {
+    NodeInfo {
+        id: id.clone(),
+        kind: NodeKind::from(record.kind),
+        parent: record.parent.clone(),
+        depth: record.depth,
+        created: record.created,
+        mount: MountState::Unmounted,
+        unpacking: false,
     }
 }
 

@@ -17,17 +17,10 @@ impl Own for Nothing {
     fn node(&self, _: NodeRef<'_>, _: BorrowedFd<'_>, _: &Record) -> std::io::Result<Vec<Found>> {
         Ok(Vec::new())
     }
-
-    fn root(&self, _: BorrowedFd<'_>) -> std::io::Result<Vec<Found>> {
-        Ok(Vec::new())
-    }
-
-    fn mend(&self, _: BorrowedFd<'_>, _: &Finding) -> std::io::Result<Repaired> {
-        Ok(Repaired::Kept)
-    }
 }
 
-const CARE: NodeCare = NodeCare(Rules { layout: LAYOUT, tree: "tree", keeps: &[], own: &Nothing });
+pub(super) const CARE: NodeCare =
+    NodeCare(Rules { layout: LAYOUT, tree: "tree", keeps: &[], own: &Nothing });
 
 fn findings(root: &Path) -> Vec<Finding> {
     let mut found = Vec::new();

@@ -1,6 +1,7 @@
 //! Tests of the store: a life without trouble, each step failing, each step
 //! being the last of its process, several callers, and mounts.
 
+mod boots;
 mod callers;
 mod care;
 mod failing;
@@ -43,8 +44,17 @@ pub(super) fn layer(id: &str) -> LayerId {
 
 /// Makes a draft whose tree has one file with the draft's name in it.
 pub(super) fn prepare(store: &NodeStore, id: &str, base: Base<'_>) -> Result<()> {
+    make(store, id, base, false)
+}
+
+/// The same for this boot only.
+pub(super) fn prepare_volatile(store: &NodeStore, id: &str, base: Base<'_>) -> Result<()> {
+    make(store, id, base, true)
+}
+
+fn make(store: &NodeStore, id: &str, base: Base<'_>, volatile: bool) -> Result<()> {
     let id = draft(id);
-    let making = store.begin(Op::Prepare, &id, base, Kind::Draft)?;
+    let making = store.begin(Op::Prepare, &id, base, Kind::Draft)?.volatile(volatile);
     let fill = || -> std::io::Result<()> {
         rustix::fs::mkdirat(making.dir(), "tree", Mode::RWXU)?;
         write(making.dir(), "tree/name", id.as_str())
@@ -108,7 +118,7 @@ pub(super) const STEPS: &[fn(&NodeStore) -> Result<()>] = &[
     |s| commit(s, "a", "A", None),
     |s| prepare(s, "b", Base::Layer(&layer("A"))),
     |s| commit(s, "b", "B", None),
-    |s| prepare(s, "c", Base::Deferred),
+    |s| prepare_volatile(s, "c", Base::Deferred),
     |s| unpack(s, "c"),
     |s| commit(s, "c", "C", Some("B")),
     |s| view(s, "v", "C"),

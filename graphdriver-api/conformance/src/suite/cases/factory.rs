@@ -212,7 +212,8 @@ fn limits_are_enforced_or_refused(cx: &Context<'_>) -> Verdict {
     for (i, quota) in [bytes, inodes].into_iter().enumerate() {
         for (j, base) in [Base::Scratch, Base::Layer(&l)].into_iter().enumerate() {
             let d = draft(&format!("d{i}{j}"))?;
-            let result = store.prepare(&d, base, &DraftSpec { quota: Some(quota) });
+            let result =
+                store.prepare(&d, base, &DraftSpec { quota: Some(quota), ..DraftSpec::default() });
             refused(format!("{quota:?}"), result, ErrorKind::Unsupported)?;
             refused("the draft", store.stat((&d).into()), ErrorKind::NotFound)?;
         }
@@ -225,7 +226,7 @@ fn limits_are_in_force(cx: &Context<'_>) -> Verdict {
     let power = store.quota().ok_or_else(|| Stop::failed("the power has gone"))?;
     let limit = Quota { bytes: Some(4 << 20), inodes: None };
     let d = draft("d")?;
-    store.prepare(&d, Base::Scratch, &DraftSpec { quota: Some(limit) })?;
+    store.prepare(&d, Base::Scratch, &DraftSpec { quota: Some(limit), ..DraftSpec::default() })?;
     let in_force = power.get(&d)?.bytes.unwrap_or(0);
     ensure!(in_force >= 4 << 20, "a limit of 4 MiB was rounded down to {in_force}");
     let result = store.edit(&d, |files| Ok(files.write("f", vec![1; 64 << 20]).is_err()))?;

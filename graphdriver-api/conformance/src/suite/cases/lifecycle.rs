@@ -21,6 +21,8 @@ cases! { lifecycle:
         Contract("the draft `a` and the layer `a` are two nodes");
     Law a_draft_equals_its_base,
         Contract("its tree equals its base's tree, content and attributes of the root included");
+    Law a_volatile_draft_is_like_any_other,
+        Contract("Until then it is like any other; a layer made of it is as durable as every layer.");
     Law a_layer_has_the_drafts_tree,
         Contract("the layer has the draft's tree and its parent; it can be a base");
     Law commit_frees_the_drafts_id,
@@ -106,6 +108,28 @@ fn a_draft_equals_its_base(cx: &Context<'_>) -> Verdict {
     same_tree("the layer", &below, &hello_tree())?;
     let d = store.on("d", &l)?;
     same_tree("a draft on it", &store.tree(&d)?, &below)
+}
+
+fn a_volatile_draft_is_like_any_other(cx: &Context<'_>) -> Verdict {
+    let store = cx.open()?;
+    let base = store.layer("l", None, hello)?;
+    let (d, other) = (draft("d")?, draft("other")?);
+    let spec = DraftSpec { volatile: true, ..DraftSpec::default() };
+    for id in [&d, &other] {
+        store.prepare(id, Base::Layer(&base), &spec)?;
+    }
+    store.edit(&d, |files| files.write("made", "1"))?;
+    let tree = store.tree(&d)?;
+    drop(store);
+    // As another process, before the host is restarted.
+    let store = cx.open()?;
+    same_tree("the draft, opened again", &store.tree(&d)?, &tree)?;
+    refused("its base's removal", store.remove((&base).into()), ErrorKind::HasChildren)?;
+    let made = store.committed(&d, "made")?;
+    store.remove((&other).into())?;
+    same_tree("the layer made of it", &store.tree(&made)?, &tree)?;
+    refused("the removed draft", store.stat((&other).into()), ErrorKind::NotFound)?;
+    Ok(())
 }
 
 fn a_layer_has_the_drafts_tree(cx: &Context<'_>) -> Verdict {
