@@ -119,6 +119,8 @@ fn open(args: &GlobalArgs) -> Result<(Engine, Settings), Failure> {
 /// Whatever keeps a container from being run, its exit status says that it
 /// wasn't the container's own.
 fn run_container(global: &GlobalArgs, args: container::RunArgs) -> Result<ExitCode, Failure> {
+    // Before anything else: it has to wait for the kernel.
+    let monitor = container::start_monitor().map_err(|f| f.with_status(ENGINE_FAILED))?;
     let (engine, settings) = open(global).map_err(|f| f.with_status(ENGINE_FAILED))?;
-    container::run(&engine, &settings.runroot, args)
+    container::run(&engine, &settings.runroot, args, monitor)
 }

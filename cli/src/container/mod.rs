@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use sapwood_engine::Engine;
-use sapwood_engine::container::{Containers, Error, MONITOR_COMMAND, monitor};
+use sapwood_engine::container::{Containers, Error, MONITOR_COMMAND, Monitor, monitor};
 
 use crate::failure::Failure;
 
@@ -50,7 +50,7 @@ pub fn grouped(
     command: ContainerCommand,
 ) -> Result<ExitCode, Failure> {
     match command {
-        ContainerCommand::Run(args) => return run(engine, runroot, *args),
+        ContainerCommand::Run(args) => return run(engine, runroot, *args, start_monitor()?),
         ContainerCommand::Ls(args) => ps(engine, runroot, &args)?,
         ContainerCommand::Rm(args) => rm(engine, runroot, &args)?,
         ContainerCommand::Prune(args) => prune::prune(engine, runroot, &args)?,
@@ -73,6 +73,14 @@ pub fn is_monitor() -> bool {
 pub fn monitor() -> Result<(), Failure> {
     monitor::main()
         .map_err(|e| Failure::new(format!("'{MONITOR_COMMAND}' is for `sapwood run` itself: {e}")))
+}
+
+/// Starts the monitor of a container that is about to be run.
+///
+/// # Errors
+/// There is no room for another process.
+pub fn start_monitor() -> Result<Monitor, Failure> {
+    Monitor::start().map_err(|e| failure(&e))
 }
 
 fn open<'a>(engine: &'a Engine, runroot: &Path) -> Result<Containers<'a>, Failure> {

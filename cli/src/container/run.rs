@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{ArgAction, Args};
 use sapwood_engine::Engine;
+use sapwood_engine::container::Monitor;
 use sapwood_engine::container::request::{Limits, RunRequest};
 use sapwood_engine::container::value::{
     Bytes, CapName, CpuSet, Cpus, DeviceMapping, DeviceRate, DnsServer, EnvEntry, HostEntry, Label,
@@ -196,10 +197,15 @@ struct FenceArgs {
 ///
 /// # Errors
 /// It couldn't be started: 125, or 126 and 127 if it is the command's fault.
-pub fn run(engine: &Engine, runroot: &Path, args: RunArgs) -> Result<ExitCode, Failure> {
+pub fn run(
+    engine: &Engine,
+    runroot: &Path,
+    args: RunArgs,
+    monitor: Monitor,
+) -> Result<ExitCode, Failure> {
     let request = args.request().map_err(|f| f.with_status(ENGINE_FAILED))?;
     let containers = super::open(engine, runroot).map_err(|f| f.with_status(ENGINE_FAILED))?;
-    match containers.run(&request) {
+    match containers.run(&request, monitor) {
         Ok(status) => Ok(ExitCode::from(status)),
         Err(e) => Err(super::failure(&e).with_status(e.exit_status())),
     }

@@ -53,6 +53,8 @@ pub(super) struct Launch<'a> {
     pub(super) filters: &'a Path,
     /// Who will make the container and wait for it.
     pub(super) monitor: Monitor,
+    /// The mount namespace in which the tree is mounted.
+    pub(super) mounts: &'a File,
     /// The signals since the beginning.
     pub(super) signals: &'a Signals,
 }
@@ -67,7 +69,7 @@ impl Launch<'_> {
         let user = self.user()?;
         let owner = self.ids.map_or(user.uid, |ids| ids.users.start.saturating_add(user.uid));
         let (state, id, request) = (self.state, self.id, self.request);
-        let (signals, runtime) = (self.signals, self.runtime.clone());
+        let (signals, runtime, mounts) = (self.signals, self.runtime.clone(), self.mounts.as_fd());
         let filters = self.filters.to_owned();
         let (specification, monitor) = self.specification(user)?;
         write_bundle(state.path(), &specification)?;
@@ -87,13 +89,13 @@ impl Launch<'_> {
         fault::point("run.job.send").map_err(cut)?;
         let foreground = match console {
             Some(console) => {
-                send(socket.as_fd(), &job, &[state.lock()])?;
+                send(socket.as_fd(), &job, &[state.lock(), mounts])?;
                 Foreground::with_console(socket, signals, console, request.interactive)
             }
             None => {
                 let made = pipes(request.interactive, owner)?;
                 let [stdin, stdout, stderr] = &made.container;
-                let fds = [state.lock(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+                let fds = [state.lock(), mounts, stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
                 send(socket.as_fd(), &job, &fds)?;
                 drop(made.container);
                 Foreground::with_pipes(socket, signals, made.ends)?
@@ -190,8 +192,12 @@ fn make_runtime_dir(dir: &Path) -> Result<PathBuf> {
 
 /// A container's monitor, waiting for its job. If none comes before this is
 /// dropped, it ends.
+///
+/// It has something to wait for that needs nothing of the container: so it is
+/// started before anything else, and enters the engine's mount namespace with its
+/// job.
 #[derive(Debug)]
-pub(super) struct Monitor {
+pub struct Monitor {
     process: Child,
     socket: OwnedFd,
 }
@@ -203,7 +209,7 @@ impl Monitor {
     ///
     /// # Errors
     /// There is no room for another process.
-    pub(super) fn start() -> Result<Self> {
+    pub fn start() -> Result<Self> {
         let (socket, theirs) = pair()?;
         fault::point("run.monitor.start")
             .map_err(|e| Error::io("can't start the container's monitor", e))?;

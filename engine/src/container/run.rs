@@ -1,7 +1,7 @@
 //! `run`: from an image to a container's end.
 
 use std::collections::BTreeMap;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::time::SystemTime;
@@ -29,14 +29,15 @@ const NAME_ATTEMPTS: usize = 32;
 impl Containers<'_> {
     /// Runs a container in the foreground, to its end, and gives its exit
     /// status. The caller is single-threaded: from here on it has a mount
-    /// namespace of its own.
+    /// namespace of its own. The sooner it has started `monitor`, the less there
+    /// is to wait for.
     ///
     /// Standard input, output and error are the container's, and so are the
     /// signals that this process gets, as with `docker run`.
     ///
     /// # Errors
     /// The container couldn't be made or started. Nothing is left of it then.
-    pub fn run(&self, request: &RunRequest) -> Result<u8> {
+    pub fn run(&self, request: &RunRequest, monitor: Monitor) -> Result<u8> {
         self.recover()?;
         let host = HostFacts::probe()?;
         // From here to the record, the image's layers can't be removed.
@@ -47,10 +48,7 @@ impl Containers<'_> {
         let checked = check(request, &config, &host, self.engine.driver().traits())?;
 
         let signals = Signals::collect()?;
-        leave_mount_namespace()?;
-        // It has to be in the namespace in which the tree will be mounted, and
-        // has something to wait for that needs neither tree nor record.
-        let monitor = Monitor::start()?;
+        let mounts = leave_mount_namespace()?;
         make_volume_sources(request)?;
         let base = init_layer::ensure(self.engine, image.top.as_ref())?;
         let id = name::new_id()?;
@@ -65,7 +63,7 @@ impl Containers<'_> {
         };
         drop(keep);
         let container = Container { all: self, record, state };
-        match container.live(request, &config, &host, checked, &signals, monitor) {
+        match container.live(request, &config, &host, checked, &signals, (monitor, &mounts)) {
             Ok(ending) => container.end(ending),
             Err(e) => Err(also(e, container.forget())),
         }
@@ -88,7 +86,7 @@ impl Container<'_> {
         host: &HostFacts,
         checked: Checked,
         signals: &Signals,
-        monitor: Monitor,
+        (monitor, mounts): (Monitor, &File),
     ) -> Result<Ending> {
         let driver = self.all.engine.driver();
         let draft = draft_of(&self.record)?;
@@ -112,6 +110,7 @@ impl Container<'_> {
             state: &self.state,
             filters: &self.all.filters,
             monitor,
+            mounts,
             signals,
         }
         .run();

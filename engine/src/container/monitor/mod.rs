@@ -15,6 +15,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::SigSet;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
@@ -45,7 +46,10 @@ pub fn main() -> Result<()> {
     let Some((job, fds)) = receive::<Job>(socket)? else {
         return Ok(());
     };
-    let (alive, streams) = split(fds)?;
+    let (alive, mounts, streams) = split(fds)?;
+    // Where the engine has mounted the container's tree.
+    setns(mounts, CloneFlags::CLONE_NEWNS)
+        .map_err(|e| Error::io("can't enter the engine's mount namespace", e))?;
     // The engine blocks the signals that it forwards, and everything inherits
     // a mask: the container's processes couldn't be terminated.
     SigSet::empty().thread_set_mask().map_err(|e| Error::io("can't unblock signals", e))?;
@@ -63,14 +67,14 @@ pub fn main() -> Result<()> {
     tell(socket, &report)
 }
 
-/// The lock, and the streams if there are any.
-fn split(fds: Vec<OwnedFd>) -> Result<(OwnedFd, Option<Streams>)> {
+/// The lock, the mount namespace, and the streams if there are any.
+fn split(fds: Vec<OwnedFd>) -> Result<(OwnedFd, OwnedFd, Option<Streams>)> {
     let mut fds = fds.into_iter();
-    match (fds.next(), fds.next(), fds.next(), fds.next()) {
-        (Some(alive), Some(stdin), Some(stdout), Some(stderr)) => {
-            Ok((alive, Some(Streams { stdin, stdout, stderr })))
+    match (fds.next(), fds.next(), fds.next(), fds.next(), fds.next()) {
+        (Some(alive), Some(mounts), Some(stdin), Some(stdout), Some(stderr)) => {
+            Ok((alive, mounts, Some(Streams { stdin, stdout, stderr })))
         }
-        (Some(alive), None, ..) => Ok((alive, None)),
+        (Some(alive), Some(mounts), None, ..) => Ok((alive, mounts, None)),
         _ => Err(Error::invalid("the monitor was given a wrong number of descriptors")),
     }
 }

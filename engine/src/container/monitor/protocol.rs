@@ -119,7 +119,7 @@ impl From<Fault> for ErrorKind {
 
 /// The largest message, and the most descriptors with one.
 const MESSAGE: usize = 64 << 10;
-const DESCRIPTORS: usize = 4;
+const DESCRIPTORS: usize = 5;
 
 /// Two connected ends, each closed by exec(2).
 ///

@@ -1,6 +1,6 @@
 //! A container's tree, mounted where its own root can reach it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
@@ -16,17 +16,20 @@ use crate::fault;
 /// Gives this thread, and every process that it starts, mounts of their own.
 /// So a container's mounts are seen by nobody else, and vanish with the last
 /// process that uses them, however it ends. What the host unmounts later is
-/// unmounted here too: nothing of the host is kept busy.
+/// unmounted here too: nothing of the host is kept busy. Gives the namespace, for
+/// a process that was started before.
 ///
 /// # Errors
 /// The process isn't privileged.
-pub(in crate::container) fn leave_mount_namespace() -> Result<()> {
+pub(in crate::container) fn leave_mount_namespace() -> Result<File> {
     unshare(CloneFlags::CLONE_NEWNS)
         .and_then(|()| {
             let flags = MsFlags::MS_SLAVE | MsFlags::MS_REC;
             mount(None::<&str>, "/", None::<&str>, flags, None::<&str>)
         })
-        .map_err(|e| Error::io("can't make a mount namespace: run this as root", e))
+        .map_err(|e| Error::io("can't make a mount namespace: run this as root", e))?;
+    let own = Path::new("/proc/thread-self/ns/mnt");
+    File::open(own).map_err(|e| Error::io_at("open", own, e))
 }
 
 /// A mounted tree.
