@@ -3,8 +3,12 @@
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, openat};
+use rustix::io::Errno;
 
 use crate::failure::Failure;
 
@@ -55,11 +59,45 @@ fn to_new_file(
     work: impl FnOnce(&mut dyn Write, &str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let parent = parent(path);
-    let file = temporary(path).tempfile_in(parent).map_err(failed("create", path))?;
-    let file = through(file, path, work)?;
-    file.as_file().sync_all().map_err(failed("write", path))?;
-    file.persist(path).map_err(|e| failed("rename to", path)(e.error))?;
+    match without_a_name(parent).map_err(failed("create", path))? {
+        Some(file) => {
+            let file = through(file, path, work)?;
+            file.sync_all().map_err(failed("write", path))?;
+            name(&file, path).map_err(failed("name", path))?;
+        }
+        None => {
+            let file = temporary(path).tempfile_in(parent).map_err(failed("create", path))?;
+            let file = through(file, path, work)?;
+            file.as_file().sync_all().map_err(failed("write", path))?;
+            file.persist(path).map_err(|e| failed("rename to", path)(e.error))?;
+        }
+    }
     sync(parent)
+}
+
+/// A file that goes with this process, however that ends, unless it is
+/// [named](name). `None` where the file system has no such files.
+fn without_a_name(dir: &Path) -> io::Result<Option<File>> {
+    let flags = OFlags::TMPFILE | OFlags::WRONLY | OFlags::CLOEXEC;
+    match openat(CWD, dir, flags, Mode::RUSR | Mode::WUSR) {
+        Ok(file) => Ok(Some(file.into())),
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Gives a file its name, in place of another's if there is one (open(2), on
+/// `O_TMPFILE`).
+fn name(file: &File, path: &Path) -> io::Result<()> {
+    let own = format!("/proc/self/fd/{}", file.as_raw_fd());
+    let link = |path: &Path| linkat(CWD, &own, CWD, path, AtFlags::SYMLINK_FOLLOW);
+    match link(path) {
+        Err(Errno::EXIST) => {}
+        linked => return Ok(linked?),
+    }
+    // Only a rename replaces. Between the two a crash would leave both names.
+    let beside = temporary(path).make_in(parent(path), |beside| Ok(link(beside)?))?;
+    beside.persist(path).map(drop).map_err(|e| e.error)
 }
 
 /// Lets `work` fill a folder that gets the name `path` when it is whole. What is
@@ -140,6 +178,8 @@ mod tests {
         let failing = write(Some(&path), |out, name| {
             assert_eq!(name, path.display().to_string());
             out.write_all(b"half").unwrap();
+            // A process that is killed now leaves nothing.
+            assert!(names(dir.path()).is_empty());
             Err(Failure::new("no"))
         });
         assert!(failing.is_err() && names(dir.path()).is_empty());

@@ -118,4 +118,5 @@ on_each_driver! {
     load_from_a_pipe_runs_out_of_room: "load-piped"
     run_runs_out_of_room: "run"
     import_runs_out_of_room: "import"
+    commit_runs_out_of_room: "commit"
 }

@@ -125,4 +125,7 @@ on_each_driver! {
     run_that_removes_is_killed_anywhere: "run-rm"
     rm_is_killed_anywhere: "rm"
     import_is_killed_anywhere: "import"
+    commit_is_killed_anywhere: "commit"
+    save_is_killed_anywhere: "save"
+    prune_is_killed_anywhere: "prune"
 }

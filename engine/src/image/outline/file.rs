@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use super::record::Recorder;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::store::Store;
 
 /// The folder's name in the store's.
@@ -61,7 +62,8 @@ impl Outlines {
         let fail = |e| Error::io("write", &path, e);
         let mut options = File::options();
         options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        let file = options.open(&path).map_err(fail)?;
+        let file =
+            fault::point("outline.create").and_then(|()| options.open(&path)).map_err(fail)?;
         let temporary = Temporary(path.clone());
         file.write_all_at(&[0; PROLOGUE], 0).map_err(fail)?;
         let encoder = encoder(file).map_err(fail)?;
@@ -161,6 +163,7 @@ impl Pending {
             if let Some(e) = failed {
                 return Err(e);
             }
+            fault::point("outline.write")?;
             let (out, total) = recorder.finish()?;
             let encoder = out.into_inner().map_err(io::IntoInnerError::into_error)?;
             let file = encoder.finish()?;
@@ -184,7 +187,9 @@ impl Written {
     /// Makes it the outline of a layer whose archive has been verified.
     pub(crate) fn publish(self, chain: &str) -> Result<()> {
         let path = self.dir.join(chain);
-        fs::rename(&self.temporary.0, &path).map_err(|e| Error::io("rename", &path, e))?;
+        fault::point("outline.rename")
+            .and_then(|()| fs::rename(&self.temporary.0, &path))
+            .map_err(|e| Error::io("rename", &path, e))?;
         self.temporary.keep();
         Ok(())
     }
@@ -254,11 +259,13 @@ pub(super) fn damaged(path: &Path, problem: impl Into<String>) -> Error {
 }
 
 fn sync(path: &Path) -> Result<()> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(|e| Error::io("flush", path, e))
+    fault::point("outline.fsync")
+        .and_then(|()| File::open(path)?.sync_all())
+        .map_err(|e| Error::io("flush", path, e))
 }
 
 fn remove(path: &Path) -> Result<()> {
-    match fs::remove_file(path) {
+    match fault::point("outline.remove").and_then(|()| fs::remove_file(path)) {
         Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("remove", path, e)),
         _ => Ok(()),
     }

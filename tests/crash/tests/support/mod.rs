@@ -5,6 +5,7 @@
 pub mod scenarios;
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -139,7 +140,8 @@ impl Bench {
     pub fn assert_sound(&self, before: &Trees, what: &str) {
         self.assert_layers_sound(before, what);
         let recorded = self.images();
-        assert!(recorded.contains(BOX) || what.contains("rmi"), "{what}: {recorded:?}");
+        let removes = what.contains("rmi") || what.contains("prune");
+        assert!(recorded.contains(BOX) || removes, "{what}: {recorded:?}");
     }
 
     /// The same where nobody knows which images are there.
@@ -149,6 +151,7 @@ impl Bench {
 
     fn assert_layers_sound(&self, before: &Trees, what: &str) {
         self.settle(what);
+        self.assert_checked(what);
         let now = self.layers();
         for (id, tree) in &now {
             if let Some(before) = before.get(id) {
@@ -175,14 +178,19 @@ impl Bench {
         });
     }
 
+    /// A check finds nothing wrong. What is left over may be, for a while.
+    fn assert_checked(&self, what: &str) {
+        let check = self.sapwood.output(["storage", "check"]);
+        let told = String::from_utf8_lossy(&check.stdout);
+        assert!(check.status.success(), "{what}: {told}");
+    }
+
     /// The store is as it was before anything was tried, to the last block.
     pub fn assert_at_rest(&self, what: &str) {
         let run_root = self.sapwood.scratch().join("run");
         let left = leftovers(&self.driver_root(), &run_root, &self.tried()).unwrap();
         assert!(left.is_empty(), "{what}: left over: {left:?}");
-        let check = self.sapwood.output(["storage", "check"]);
-        let told = String::from_utf8_lossy(&check.stdout);
-        assert!(check.status.success(), "{what}: {told}");
+        self.assert_checked(what);
         let now = inventory(&self.sapwood.root()).unwrap();
         if now != self.rest {
             let differs = |(path, size): &(&PathBuf, &u64)| self.rest.get(*path) != Some(size);
@@ -191,6 +199,16 @@ impl Bench {
             let gone: Vec<_> = self.rest.keys().filter(is_gone).take(SHOWN).collect();
             panic!("{what}: new or changed: {changed:?}, gone: {gone:?}");
         }
+    }
+
+    /// The archive of that name is whole, goes, and nothing else came with it.
+    pub fn assert_saved_alone(&self, name: &str) {
+        let fresh = Sapwood::on(self.driver);
+        fresh.ok(["load", "-q", "-i", &self.archive(name)]);
+        fs::remove_file(self.archive(name)).unwrap();
+        let others = fs::read_dir(self.archives.path()).unwrap().map(|e| e.unwrap().file_name());
+        let strange = |name: &OsString| name.as_encoded_bytes().starts_with(b".");
+        assert_eq!(others.filter(strange).collect::<Vec<_>>(), Vec::<OsString>::new());
     }
 
     /// The ids of containers that were begun and noted by their name.

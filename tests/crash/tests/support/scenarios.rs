@@ -4,8 +4,12 @@ use std::process::Command;
 
 use super::{BIG, BOX, Bench};
 
-/// What `import` makes.
+/// What `import` makes, and `commit`.
 const IMPORTED: &str = "imported:1";
+const COMMITTED: &str = "committed:1";
+
+/// The archive that `save` makes.
+const SAVED: &str = "saved.tar";
 
 /// One of them.
 pub struct Scenario {
@@ -60,6 +64,9 @@ fn remove_big(bench: &Bench) {
 }
 
 fn remove_container(bench: &Bench) {
+    if bench.images().contains(COMMITTED) {
+        bench.sapwood.ok(["rmi", COMMITTED]);
+    }
     if bench.container("tried").is_some() {
         bench.sapwood.ok(["rm", "tried"]);
     }
@@ -135,5 +142,36 @@ pub const ALL: &[Scenario] = &[
         // Its configuration has the time in it: another one is another image.
         repeat: |bench, command| again_if(!bench.images().contains(IMPORTED), bench, command),
         undo: remove_big,
+    },
+    Scenario {
+        name: "commit",
+        prepare: make_container,
+        args: |_| words(&["commit", "-m", "made", "tried", COMMITTED]),
+        // As with `import`.
+        repeat: |bench, command| again_if(!bench.images().contains(COMMITTED), bench, command),
+        undo: remove_container,
+    },
+    Scenario {
+        name: "save",
+        prepare: |bench| bench.load("big.tar"),
+        args: |bench| words(&["save", "-o", &bench.archive(SAVED), BIG]),
+        repeat: again,
+        undo: |bench| {
+            bench.assert_saved_alone(SAVED);
+            remove_big(bench);
+        },
+    },
+    Scenario {
+        name: "prune",
+        prepare: |bench| {
+            make_container(bench);
+            bench.load("big.tar");
+        },
+        args: |_| words(&["system", "prune", "-a", "-f"]),
+        repeat: again,
+        undo: |bench| {
+            assert!(bench.images().is_empty());
+            bench.load("box.tar");
+        },
     },
 ];
