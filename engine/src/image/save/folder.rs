@@ -35,12 +35,6 @@ impl Folder {
 }
 
 impl Sink for Folder {
-    fn document(&mut self, name: &str, content: &[u8]) -> Result<()> {
-        self.stream(name, content.len() as u64, &mut |out| {
-            out.write_all(content).map_err(|e| Error::io("write", Path::new(name), e))
-        })
-    }
-
     fn stream(
         &mut self,
         name: &str,

@@ -55,7 +55,12 @@ struct Blob {
 /// Where files go, one after the other.
 trait Sink {
     /// A small file.
-    fn document(&mut self, name: &str, content: &[u8]) -> Result<()>;
+    fn document(&mut self, name: &str, content: &[u8]) -> Result<()> {
+        self.stream(name, content.len() as u64, &mut |out| {
+            out.write_all(content).map_err(|e| Error::io("write", Path::new(name), e))
+        })
+    }
+
     /// A file of `len` bytes, which `write` writes.
     fn stream(
         &mut self,

@@ -56,12 +56,6 @@ impl<'a> Tarball<'a> {
 }
 
 impl Sink for Tarball<'_> {
-    fn document(&mut self, name: &str, content: &[u8]) -> Result<()> {
-        self.stream(name, content.len() as u64, &mut |out| {
-            out.write_all(content).map_err(|e| Error::io("write", Path::new(name), e))
-        })
-    }
-
     fn stream(
         &mut self,
         name: &str,
