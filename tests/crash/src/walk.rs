@@ -54,7 +54,8 @@ pub fn layers(driver_root: &Path) -> io::Result<Trees> {
 }
 
 /// Everything beneath `root` but the database's own files, which grow and
-/// shrink as SQLite likes.
+/// shrink as SQLite likes, and files for locks, which come when they are needed
+/// and stay.
 ///
 /// # Errors
 /// Something can't be read.
@@ -66,7 +67,7 @@ pub fn inventory(root: &Path) -> io::Result<Inventory> {
 
 fn take_inventory(root: &Path, beneath: &Path, found: &mut Inventory) -> io::Result<()> {
     for name in names(&root.join(beneath))? {
-        if name.as_bytes().starts_with(b"metadata.db") {
+        if name.as_bytes().starts_with(b"metadata.db") || name.as_bytes().ends_with(b".lock") {
             continue;
         }
         let path = beneath.join(name);

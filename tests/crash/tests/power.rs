@@ -13,32 +13,20 @@
 
 mod support;
 
-use std::fs::{self, File};
+use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use sapwood_crash::Trees;
 use sapwood_e2e::Sapwood;
 use sapwood_kit::mount::in_private_namespace;
+use support::disk::{format, is_whole_after_a_cut, mount, run, sparse, unmount};
 use support::{BIG, Bench, pause};
 
 fn cuts() -> u32 {
     std::env::var("SAPWOOD_POWER_CUTS").map_or(8, |n| n.parse().unwrap())
-}
-
-#[track_caller]
-fn run(program: &str, args: &[&Path]) {
-    let done = Command::new(program).args(args).output().unwrap();
-    let said = String::from_utf8_lossy(&done.stderr);
-    assert!(done.status.success(), "{program} {args:?}: {said}");
-}
-
-fn sparse(path: &Path, size: u64) {
-    File::create(path).unwrap().set_len(size).unwrap();
 }
 
 /// The disk's file, and where it is mounted.
@@ -58,8 +46,7 @@ impl Disk {
         run("mkfs.xfs", &["-q".as_ref(), &file]);
         mount(&file, &outer);
         let disk = Self { file: outer.join("disk.img"), outer, place };
-        sparse(&disk.file, 192 << 20);
-        run("mkfs.ext4", &["-q".as_ref(), "-F".as_ref(), &disk.file]);
+        format(&disk.file);
         mount(&disk.file, &disk.place);
         disk
     }
@@ -73,13 +60,9 @@ impl Disk {
 
     /// Another disk in its place.
     fn replace(&self, with: &Path) {
-        run("umount", &[&self.place]);
+        unmount(&self.place);
         mount(with, &self.place);
     }
-}
-
-fn mount(file: &Path, place: &Path) {
-    run("mount", &["-o".as_ref(), "loop".as_ref(), file, place]);
 }
 
 fn on_a_disk(driver: &'static str, test: impl FnOnce(&Disk, &Bench) + Send) {
@@ -91,8 +74,8 @@ fn on_a_disk(driver: &'static str, test: impl FnOnce(&Disk, &Bench) + Send) {
             test(&disk, &bench);
         };
         let failed = catch_unwind(AssertUnwindSafe(run_test)).err();
-        run("umount", &[&disk.place]);
-        run("umount", &[&disk.outer]);
+        unmount(&disk.place);
+        unmount(&disk.outer);
         Ok(failed)
     });
     if let Some(panic) = failed.unwrap() {
@@ -151,27 +134,13 @@ fn cut_while_it_comes_and_goes(disk: &Disk, bench: &Bench) -> Vec<Cut> {
     })
 }
 
-fn is_whole_after_a_cut(bench: &Bench, cut: &Cut, what: &str) {
-    bench.assert_sound(&Trees::new(), what);
-    if let Some(there) = cut.there {
-        let images = bench.images();
-        // A removal is durable too, but for what a reader can't tell: names go
-        // in the same transaction.
-        assert_eq!(images.contains(BIG), there, "{what}: {images:?}");
-    }
-    bench.load("big.tar");
-    bench.assert_sound(&Trees::new(), what);
-    bench.sapwood.ok(["rmi", BIG]);
-    bench.assert_at_rest(what);
-}
-
 fn a_power_cut_at_any_moment(driver: &'static str) {
     on_a_disk(driver, |disk, bench| {
         let cuts = cut_while_it_comes_and_goes(disk, bench);
         let certain = cuts.iter().filter(|cut| cut.there.is_some()).count();
         for (n, cut) in cuts.iter().enumerate() {
             disk.replace(&cut.file);
-            is_whole_after_a_cut(bench, cut, &format!("cut {n}, {:?}", cut.there));
+            is_whole_after_a_cut(bench, cut.there, &format!("cut {n}, {:?}", cut.there));
         }
         assert!(certain < cuts.len(), "no cut hit a command");
     });

@@ -53,7 +53,8 @@ struct Options {
     /// The guest's memory.
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     mem: Size,
-    /// A disk, as in 512M:ext4:/mnt/data (may be repeated).
+    /// A disk, as in 512M:ext4:/mnt/data (may be repeated). In place of the size, an
+    /// image's absolute path.
     #[arg(long, value_name = "SIZE[:FS[:MOUNTPOINT[:OPTIONS]]]")]
     disk: Vec<Disk>,
     /// A kernel module to load, as in overlay (may be repeated).

@@ -7,16 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::size::Size;
 
-/// A block device of the guest, kept in a sparse file that is gone afterwards.
+/// A block device of the guest: kept in a sparse file that is gone afterwards, or
+/// an image that stays.
 ///
 /// The guest sees the disks in the order in which they were added, as
 /// /dev/ubda, /dev/ubdb and so on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
-    pub(crate) size: Size,
+    pub(crate) medium: Medium,
     pub(crate) format: Option<FileSystem>,
     pub(crate) mount: Option<PathBuf>,
     pub(crate) options: String,
+}
+
+/// What a disk is kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Medium {
+    /// A new file of this size.
+    New(Size),
+    /// A file of the host's that is written to in place.
+    Image(PathBuf),
 }
 
 /// What a [`Disk`] can be formatted with. All three are built into the kernel.
@@ -60,10 +70,23 @@ impl Disk {
     /// An empty disk, neither formatted nor mounted.
     #[must_use]
     pub fn new(size: Size) -> Self {
-        Self { size, format: None, mount: None, options: String::new() }
+        Self::of(Medium::New(size))
     }
 
-    /// Formats the disk, on the host, before the machine starts.
+    /// The file `path` of the host, which has a file system already. What the guest
+    /// writes is in the file as soon as its kernel has handed it over, however the
+    /// machine ends: as on a disk whose power fails.
+    #[must_use]
+    pub fn image(path: impl Into<PathBuf>) -> Self {
+        Self::of(Medium::Image(path.into()))
+    }
+
+    fn of(medium: Medium) -> Self {
+        Self { medium, format: None, mount: None, options: String::new() }
+    }
+
+    /// Formats the disk, on the host, before the machine starts. An image isn't
+    /// formatted: this says what it has been formatted with.
     #[must_use]
     pub fn format(mut self, format: FileSystem) -> Self {
         self.format = Some(format);
@@ -90,10 +113,15 @@ impl Disk {
 impl FromStr for Disk {
     type Err = String;
 
-    /// Reads `SIZE[:FILESYSTEM[:MOUNTPOINT[:OPTIONS]]]`, as in `512M:ext4:/mnt/data:prjquota`.
+    /// Reads `SIZE[:FILESYSTEM[:MOUNTPOINT[:OPTIONS]]]`, as in `512M:ext4:/mnt/data:prjquota`;
+    /// in place of a size, the absolute path of an image.
     fn from_str(text: &str) -> Result<Self, String> {
         let mut words = text.splitn(4, ':');
-        let mut disk = Self::new(words.next().unwrap_or_default().parse()?);
+        let medium = words.next().unwrap_or_default();
+        let mut disk = match medium.starts_with('/') {
+            true => Self::image(medium),
+            false => Self::new(medium.parse()?),
+        };
         if let Some(name) = words.next() {
             disk.format = Some(name.parse()?);
         }
@@ -132,6 +160,8 @@ mod tests {
             .options("prjquota");
         assert_eq!(disk, same);
         assert_eq!("64M".parse::<Disk>().unwrap(), Disk::new(Size::mib(64)));
+        let image: Disk = "/a/b.img:xfs:/mnt/data".parse().unwrap();
+        assert_eq!(image, Disk::image("/a/b.img").format(FileSystem::Xfs).mount("/mnt/data"));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::{env, iter};
 
 use tempfile::TempDir;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Medium};
 use crate::error::Error;
 use crate::host::tools::Tools;
 use crate::host::{find_program, run_tool};
@@ -152,8 +152,15 @@ fn disks(machine: &Machine, root: &Path) -> Result<Vec<String>, Error> {
 }
 
 fn make_disk(disk: &Disk, path: &Path) -> Result<(), Error> {
+    let size = match &disk.medium {
+        Medium::New(size) => size,
+        Medium::Image(image) => {
+            let image = image.canonicalize().map_err(Error::io("find", image))?;
+            return symlink(image, path).map_err(Error::io("create", path));
+        }
+    };
     let file = File::create(path).map_err(Error::io("create", path))?;
-    file.set_len(disk.size.bytes()).map_err(Error::io("enlarge", path))?;
+    file.set_len(size.bytes()).map_err(Error::io("enlarge", path))?;
     let Some(format) = disk.format else { return Ok(()) };
     let (maker, options, _) = format.maker();
     let tool = find_program(Path::new(maker)).unwrap_or_else(|| maker.into());
