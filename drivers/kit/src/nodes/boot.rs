@@ -6,15 +6,21 @@
 //! it changed: the node is never there without its mark, even where its record's
 //! bytes were lost. The root has a mark of the same kind, of the boot in which
 //! it was swept last; so only the first `open` of a boot looks at every draft.
+//!
+//! A medium can be taken away and come back in one boot. Then a record may be
+//! without its bytes, and the draft is *lost*: as good as gone, and set aside by
+//! who next lists the nodes.
 
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::AsFd;
 
+use graphdriver_api::{DraftId, NodeRef};
 use rustix::fs::{self, AtFlags};
 use rustix::io::Errno;
 
-use super::{NodeStore, disk, reclaim};
+use super::record::{self, Record};
+use super::{NodeStore, disk, lock, reclaim};
 use crate::{at, fault};
 
 /// The name of a node's mark, and of the root's.
@@ -71,6 +77,29 @@ fn set_aside_if_over(store: &NodeStore, name: &OsStr) -> io::Result<bool> {
     };
     let (Lasts::NoMore, Some(name)) = (lasts(dir)?, name.to_str()) else { return Ok(false) };
     reclaim::set_aside(store, store.drafts.as_fd(), name)?;
+    Ok(true)
+}
+
+/// Whether that is all that is left of a draft for one boot, given that its record
+/// can't be understood.
+pub(super) fn is_lost(node: NodeRef<'_>, dir: impl AsFd) -> io::Result<bool> {
+    match node {
+        NodeRef::Draft(_) => Ok(lasts(dir)? != Lasts::Always),
+        NodeRef::Layer(_) => Ok(false),
+    }
+}
+
+/// Sets a lost draft aside, if nobody has it.
+pub(super) fn discard_lost(store: &NodeStore, id: &DraftId) -> io::Result<bool> {
+    let _held = store.lock.hold()?;
+    let node = NodeRef::from(id);
+    let Some(dir) = disk::find_dir(&store.drafts, id.as_str())? else { return Ok(false) };
+    let Some(file) = disk::find_file(&dir, record::file_name(node))? else { return Ok(false) };
+    let readable = Record::parse(node, &disk::read_all(&file)?).is_ok();
+    if readable || !is_lost(node, &dir)? || lock::is_held(&file, lock::ALONE)? {
+        return Ok(false);
+    }
+    reclaim::set_aside(store, store.drafts.as_fd(), id.as_str())?;
     Ok(true)
 }
 

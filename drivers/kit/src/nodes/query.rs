@@ -112,7 +112,13 @@ impl NodeStore {
             let missing = self.missing_record(call, node, &dir);
             return if missing.kind() == ErrorKind::NotFound { Ok(None) } else { Err(missing) };
         };
-        let record = parse(call, node, &file)?;
+        let record = match parse(call, node, &file) {
+            Err(e) if e.kind() == ErrorKind::Corrupt => {
+                let lost = boot::is_lost(node, &dir).map_err(call.io("look at the draft"))?;
+                return if lost { Ok(None) } else { Err(e) };
+            }
+            record => record?,
+        };
         Ok(Some(Node::new(node.to_owned(), dir, record)))
     }
 
@@ -159,7 +165,12 @@ impl NodeStore {
                 None => Ok(None),
             };
         };
-        let record = parse(call, node, &file)?;
+        let record = match parse(call, node, &file) {
+            Err(e) if e.kind() == ErrorKind::Corrupt => {
+                return self.find(call.op, node)?.map_or(Ok(None), |_| Err(e));
+            }
+            record => record?,
+        };
         let (mount, unpacking) = match node {
             NodeRef::Draft(id) => (
                 self.mount_state(call, id, &file)?,
@@ -224,8 +235,15 @@ impl NodeStore {
                 let message = format!("{name:?} lies among the nodes and isn't one");
                 call.fail(ErrorKind::Corrupt, message)
             })?;
-            // It may have gone since the directory was read.
-            infos.extend(self.info(self.call(Op::List, id.as_ref()), id.as_ref())?);
+            let call = self.call(Op::List, id.as_ref());
+            match (self.info(call, id.as_ref())?, &id) {
+                (Some(info), _) => infos.push(info),
+                // It has gone since the directory was read, or was lost.
+                (None, NodeId::Draft(id)) => {
+                    boot::discard_lost(self, id).map_err(call.io("set a lost draft aside"))?;
+                }
+                (None, NodeId::Layer(_)) => {}
+            }
         }
         Ok(infos)
     }

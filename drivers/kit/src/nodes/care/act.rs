@@ -11,7 +11,7 @@ use graphdriver_api::{NodeId, NodeRef, Repaired, Result};
 use rustix::fs::{self, CWD, Mode, OFlags};
 
 use super::super::record::{self, Record};
-use super::super::{NodeStore, children, disk, format};
+use super::super::{NodeStore, children, disk, format, reclaim};
 use super::Rules;
 use super::found::{Action, Found};
 use super::look::Look;
@@ -44,6 +44,10 @@ pub(super) fn act(look: &Look<'_>, found: &Found, quarantine: &Path) -> io::Resu
         Action::WriteRecord(node, record) => write_record(look, node, record)?,
         Action::WriteLock(layer, record) => write_lock(look, layer.into(), record)?,
         Action::Link(parent, child) => link(look, parent.into(), child)?,
+        Action::Discard(id) => {
+            let Some(store) = look.store()? else { return Ok(Repaired::Kept) };
+            reclaim::set_aside(&store, store.drafts.as_fd(), id.as_str())?;
+        }
         Action::DeleteTicket(id) => {
             let tickets = disk::open_dir(&look.root, "tickets")?;
             disk::remove_file(&tickets, id.as_str())?;

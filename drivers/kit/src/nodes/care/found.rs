@@ -35,6 +35,8 @@ pub enum Action {
     WriteLock(LayerId, Box<Record>),
     /// Link a child to its parent.
     Link(LayerId, NodeId),
+    /// Move a draft to the trash.
+    Discard(DraftId),
     /// Delete a ticket.
     DeleteTicket(DraftId),
     /// Open the store, which recovers.

@@ -50,8 +50,15 @@ impl Seen<'_> {
     fn all(&self) -> io::Result<Vec<Found>> {
         let path = path_of(self.id.as_ref());
         if self.entry.is_over {
-            let what = "it was only for an earlier boot of the host".to_owned();
-            return Ok(vec![Found::leftover("draft-ended", path, what)]);
+            let what = "it was only for an earlier boot of the host, or the medium was taken away \
+                        before it was written";
+            let found = Found::leftover("draft-ended", path, what.to_owned());
+            return Ok(vec![match self.id {
+                NodeId::Draft(id) => {
+                    found.mend(Action::Discard(id.clone()), "take it away, as other commands do")
+                }
+                NodeId::Layer(_) => found,
+            }]);
         }
         if self.is_orphan() {
             let what = "an empty folder where a node should be: it has neither record nor tree";

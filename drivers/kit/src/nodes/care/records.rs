@@ -7,8 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use graphdriver_api::{DraftId, LayerId, MountState, NodeId, NodeInfo, NodeKind, NodeRef};
 
+use super::super::boot::{self, Lasts};
+use super::super::disk;
 use super::super::record::{self, Kind, Record, linked_node};
-use super::super::{boot, disk};
 use super::look::Look;
 
 /// How a record was found.
@@ -24,7 +25,7 @@ pub(super) enum Read {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) record: Read,
-    /// It is a draft, and was only for an earlier boot.
+    /// It is a draft for one boot, and that has ended, or has lost its record.
     pub(super) is_over: bool,
     /// Its names.
     pub(super) names: BTreeSet<OsString>,
@@ -114,8 +115,14 @@ impl Entry {
         let names: BTreeSet<_> = disk::names(dir)?.into_iter().collect();
         let (children, strange_links) = links(dir)?;
         let record = read_record(dir, node)?;
-        let is_draft = matches!(node, NodeRef::Draft(_));
-        let is_over = is_draft && boot::lasts(dir)? == boot::Lasts::NoMore;
+        let is_over = match node {
+            NodeRef::Layer(_) => false,
+            NodeRef::Draft(_) => match boot::lasts(dir)? {
+                Lasts::Always => false,
+                Lasts::ThisBoot => matches!(record, Read::Damaged(_)),
+                Lasts::NoMore => true,
+            },
+        };
         Ok(Self { record, is_over, names, children, strange_links })
     }
 

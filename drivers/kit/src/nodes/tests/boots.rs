@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 
-use graphdriver_api::{Care, Severity};
+use graphdriver_api::{Care, Repaired, Severity};
 
 use super::care::CARE;
 use super::*;
@@ -67,6 +67,49 @@ fn a_restart_takes_volatile_nodes_away_and_nothing_else() {
     assert_eq!(shown(&store).into_keys().collect::<Vec<_>>(), ["draft lasting", "layer A"]);
     assert_eq!(open(dir.path()).recovered(), Recovered::default());
     remove_all(&store, dir.path());
+}
+
+/// A medium was taken away before the bytes of a record came to it.
+#[test]
+fn a_volatile_draft_that_was_lost_is_gone_in_the_same_boot() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    populate(&store);
+    let lose = || fs::write(dir.path().join("drafts/volatile/draft.json"), "").unwrap();
+    lose();
+    let mut found = Vec::new();
+    CARE.check(dir.path(), &mut |finding| {
+        assert_eq!(finding.severity, Severity::Leftover, "{finding:?}");
+        found.push(finding);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let [finding] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(finding.code, "draft-ended");
+    assert_eq!(kind(store.stat((&draft("volatile")).into())), ErrorKind::NotFound);
+    assert_eq!(CARE.repair(dir.path(), finding, dir.path()).unwrap(), Repaired::Mended);
+    assert!(!dir.path().join("drafts/volatile").try_exists().unwrap());
+
+    prepare_volatile(&store, "volatile", Base::Scratch).unwrap();
+    lose();
+    assert_eq!(shown(&store).len(), 3);
+    assert!(!dir.path().join("drafts/volatile").try_exists().unwrap(), "still there after a list");
+    remove_all(&store, dir.path());
+}
+
+/// Whoever has it may still need what is in it.
+#[test]
+fn a_lost_draft_that_is_in_use_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    populate(&store);
+    let lease = store.lease(Op::Mount, &draft("volatile"), Use::Mount).unwrap();
+    fs::write(dir.path().join("drafts/volatile/draft.json"), "").unwrap();
+    store.list().unwrap();
+    assert!(dir.path().join("drafts/volatile/tree").try_exists().unwrap());
+    drop(lease);
+    store.list().unwrap();
+    assert!(!dir.path().join("drafts/volatile").try_exists().unwrap());
 }
 
 #[test]
