@@ -35,6 +35,8 @@ pub(super) struct ContainerRow {
     pub(super) image: String,
     pub(super) base: Option<String>,
     pub(super) record: String,
+    /// Its end isn't noted: it runs, or was made or removed by who died.
+    pub(super) unfinished: bool,
 }
 
 /// Every row.
@@ -162,9 +164,14 @@ fn layers(c: &Connection, format: i64) -> Result<BTreeMap<String, Layer>> {
 }
 
 fn containers(c: &Connection) -> Result<BTreeMap<String, ContainerRow>> {
-    rows(c, "SELECT id, name, image, base, record FROM container", |r| {
-        let row =
-            ContainerRow { name: r.get(1)?, image: r.get(2)?, base: r.get(3)?, record: r.get(4)? };
+    rows(c, "SELECT id, name, image, base, record, state = 'running' FROM container", |r| {
+        let row = ContainerRow {
+            name: r.get(1)?,
+            image: r.get(2)?,
+            base: r.get(3)?,
+            record: r.get(4)?,
+            unfinished: r.get(5)?,
+        };
         Ok((r.get(0)?, row))
     })
 }

@@ -12,12 +12,6 @@ pub(crate) fn record_problem(record: &str) -> Option<String> {
     serde_json::from_str::<Details>(record).err().map(|e| e.to_string())
 }
 
-/// Whether a container was to be removed when it ended. Its tree isn't there any
-/// more after a restart of the host.
-pub(crate) fn is_removed_at_end(record: &str) -> bool {
-    serde_json::from_str::<Details>(record).is_ok_and(|details| details.remove)
-}
-
 /// Folders beneath `run_root` of containers of the store in `store` that nobody
 /// keeps alive: their ids, and where they are.
 pub(crate) fn dead_folders(run_root: &Path, store: &Path) -> Result<Vec<(String, PathBuf)>> {

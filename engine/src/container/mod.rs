@@ -54,7 +54,7 @@ pub use error::{Error, ErrorKind, Result};
 pub(crate) use init_layer::is_init_layer;
 pub use launch::Monitor;
 pub use list::{Filter, Status, Summary};
-pub(crate) use look::{dead_folders, is_alive, is_removed_at_end, record_problem};
+pub(crate) use look::{dead_folders, is_alive, record_problem};
 pub use name::short;
 pub use prune::PrunedContainers;
 

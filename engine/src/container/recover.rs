@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
+use graphdriver_api::NodeRef;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::retry_on_intr;
 
@@ -11,6 +12,7 @@ use super::cgroup::{self, Layout};
 use super::error::{Error, ErrorKind, Result};
 use super::monitor::ProcessId;
 use super::records::{self, End, Phase, Record};
+use super::run::draft_of;
 use super::state::{Life, StateDir};
 use crate::store::Durability;
 
@@ -70,10 +72,23 @@ impl Containers<'_> {
                 deleted => deleted,
             };
         }
+        if !self.has_tree(&record)? {
+            // Its engine died before it had made one. Nothing ever ran in it.
+            tracing::warn!("the container {} has no tree, and is forgotten", record.name);
+            return self.forget(&record);
+        }
         record.details.end = Some(End { status: KILLED, at: SystemTime::now() });
         self.engine.store().write(Durability::Later, |t| records::finish(t, &record))?;
         self.count(&record.id);
         Ok(())
+    }
+
+    fn has_tree(&self, record: &Record) -> Result<bool> {
+        match self.engine.driver().stat(NodeRef::Draft(&draft_of(record)?)) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == graphdriver_api::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e.into()),
+        }
     }
 }
 

@@ -163,6 +163,11 @@ impl Containers<'_> {
             store.write(Durability::Later, |t| records::restore(t, record))?;
         }
         removed?;
+        self.forget(record)
+    }
+
+    /// Removes the record of a container whose tree is gone.
+    pub(super) fn forget(&self, record: &Record) -> Result<()> {
         // On a full medium only what was just removed makes room for the note.
         crate::image::make_room(self.engine)?;
         let image_is_there = self.engine.store().write(Durability::Later, |t| {

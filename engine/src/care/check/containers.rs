@@ -6,7 +6,7 @@ use super::super::Site;
 use super::super::finding::{Action, Finding};
 use super::super::snapshot::{ContainerRow, Snapshot};
 use super::world::{World, is_container_id};
-use crate::container::{dead_folders, is_removed_at_end, record_problem};
+use crate::container::{dead_folders, record_problem};
 use crate::error::Result;
 use crate::store::DATABASE;
 use crate::store::copies::{ContainerCopy, Kind, if_whole, path_of, read_container};
@@ -65,8 +65,8 @@ fn draft(site: &Site<'_>, world: &World, id: &str, row: &ContainerRow) -> Option
         if world.is_suspect_draft(id) || is_young(site, id) {
             return None;
         }
-        if is_removed_at_end(&row.record) {
-            let what = "it was to be removed at its end, and nobody has noted that";
+        if row.unfinished {
+            let what = "it was being made or removed, and nobody has noted the end of that";
             let found = Finding::leftover("container-ended", path, what);
             let found = found.mend(Action::Settle, "remove it, as the next command does");
             return Some(found.about(world.container(id)));
