@@ -55,7 +55,8 @@ pub struct CommitArgs {
     /// EXPOSE, LABEL, ONBUILD, STOPSIGNAL, USER, VOLUME, WORKDIR
     #[arg(long, short, value_name = "INSTRUCTION")]
     change: Vec<Change>,
-    /// Refuse a running container; `--pause=false` takes it as it is
+    /// Pause a running container meanwhile; `--pause=false` lets it run, and what it
+    /// writes may or may not be in the image
     #[arg(
         long, short, value_name = "BOOL", num_args = 0..=1, require_equals = true,
         default_value_t = true, default_missing_value = "true", action = ArgAction::Set
@@ -100,7 +101,7 @@ fn commit(engine: &Engine, runroot: &Path, args: &CommitArgs) -> Result<(), Fail
         author: args.author.clone(),
         message: args.message.clone(),
         changes: args.change.clone(),
-        while_running: !args.pause,
+        pause: args.pause,
         tag: args.name.as_deref().map(Name::parse).transpose()?,
     };
     let containers = super::open(engine, runroot)?;

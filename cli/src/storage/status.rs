@@ -63,6 +63,11 @@ fn table(report: &Report<'_>) -> Table {
     row("quotas", yes(report.quota), "");
     let recovered = report.status.recovered;
     row("half-made nodes recovered", recovered.half_made.to_string(), "when the driver was opened");
+    row(
+        "drafts of earlier boots taken away",
+        recovered.ended.to_string(),
+        "when the driver was opened",
+    );
     row("dead mounts recovered", recovered.mounts.to_string(), "when the driver was opened");
     row("removed, space not yet given back", report.status.awaiting_reclaim.to_string(), "");
     table

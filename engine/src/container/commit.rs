@@ -8,9 +8,10 @@ use sapwood_kit::archive;
 use sapwood_kit::diff::Trees;
 
 use super::Containers;
-use super::error::{Error, ErrorKind, Result};
+use super::error::{Error, Result};
 use super::records::{self, Overrides, Record};
 use super::run::{draft_of, layer_of};
+use super::standstill::Standstill;
 use super::state::Life;
 use super::value::StopSignal;
 use crate::image::{self, Change, Digest, Lease, Name, Progress, RunConfig};
@@ -25,9 +26,9 @@ pub struct Commit {
     pub message: Option<String>,
     /// Instructions, in order.
     pub changes: Vec<Change>,
-    /// Whether a running container is taken as it is; otherwise it is refused,
-    /// because what it writes meanwhile may or may not be in the image.
-    pub while_running: bool,
+    /// Whether a running container is paused while its changes are read. Otherwise
+    /// what it writes meanwhile may or may not be in the image.
+    pub pause: bool,
     /// The image's name.
     pub tag: Option<Name>,
 }
@@ -39,22 +40,18 @@ impl Containers<'_> {
     ///
     /// # Errors
     /// `NotFound` (the container; its image, if that was removed by force),
-    /// `Ambiguous`, `Running`; the driver's and the store's.
+    /// `Ambiguous`; it can't be paused; the driver's and the store's.
     pub fn commit(&self, given: &str, commit: &Commit, progress: &dyn Progress) -> Result<Digest> {
         self.recover()?;
         let record = self.record(given)?;
         // Held while its changes are read: nobody else takes it down.
         let life = self.state.life(&record.id)?;
-        if matches!(life, Life::Alive(_)) && !commit.while_running {
-            return Err(Error::new(
-                ErrorKind::Running,
-                format!(
-                    "the container {} is running: end it first, or take it as it is with \
-                     --pause=false",
-                    record.name
-                ),
-            ));
-        }
+        let still = match life {
+            Life::Alive(_) if commit.pause => {
+                Standstill::of(&record.id, &self.state.path_of(&record.id))?
+            }
+            _ => None,
+        };
         let image = self.engine.image(&record.image)?;
         let mut run = RunConfig::of(image.config.run_config());
         adopt(&mut run, &record);
@@ -74,7 +71,7 @@ impl Containers<'_> {
             },
             progress,
         );
-        drop(life);
+        drop((still, life));
         Ok(committed?)
     }
 

@@ -41,6 +41,7 @@ pub mod rootfs;
 mod run;
 pub mod runtime;
 pub mod spec;
+mod standstill;
 mod state;
 pub mod value;
 

@@ -13,6 +13,7 @@ use super::error::{Error, ErrorKind, Result};
 use super::monitor::ProcessId;
 use super::records::{self, End, Phase, Record};
 use super::run::draft_of;
+use super::standstill;
 use super::state::{Life, StateDir};
 use crate::store::Durability;
 
@@ -25,8 +26,8 @@ const KILLED: u8 = 137;
 const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
 
 impl Containers<'_> {
-    /// Settles every container that is recorded as running and isn't, and
-    /// removes folders that belong to none. Called by every command on
+    /// Settles every container that is recorded as running and isn't, removes
+    /// folders that belong to none, and lets go on what was paused by who died. Called by every command on
     /// containers, because there is no daemon to do it.
     ///
     /// Cost: one query where there is nothing to do.
@@ -45,7 +46,9 @@ impl Containers<'_> {
 
     fn settle(&self, record: &Record) -> Result<()> {
         let dir = match self.state.life(&record.id)? {
-            Life::Alive(_) => return Ok(()),
+            Life::Alive(_) => {
+                return standstill::end_forgotten(&record.id, &self.state.path_of(&record.id));
+            }
             Life::Dead(dir) => Some(dir),
             // The machine was restarted.
             Life::Absent => None,

@@ -155,6 +155,11 @@ impl StateRoot {
         }
     }
 
+    /// The folder of a container, whether it is there or not.
+    pub(super) fn path_of(&self, id: &str) -> PathBuf {
+        self.dir.join(id)
+    }
+
     /// Whether the container is alive.
     ///
     /// # Errors

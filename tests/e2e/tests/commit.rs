@@ -157,23 +157,65 @@ fn a_tree_is_exported_without_what_is_mounted_in_it() {
     assert!(!nodes.to_string().contains("unpack-"), "{nodes}");
 }
 
+/// As its control groups tell.
+fn is_paused(id: &str) -> bool {
+    let v1 = format!("/sys/fs/cgroup/freezer/sapwood/{id}/freezer.state");
+    let v2 = format!("/sys/fs/cgroup/sapwood/{id}/cgroup.freeze");
+    fs::read_to_string(v1).or_else(|_| fs::read_to_string(v2)).unwrap().trim_end() != "THAWED"
+}
+
+fn freeze(id: &str) {
+    let v1 = format!("/sys/fs/cgroup/freezer/sapwood/{id}/freezer.state");
+    fs::write(v1, "FROZEN").unwrap();
+}
+
+/// What is killed while it has a container paused can't let it go on.
 #[test]
-fn a_running_container_is_only_committed_on_request() {
+fn a_pause_that_was_forgotten_ends_with_the_next_command() {
+    let host = Host::new();
+    let mut command = host.command(&["-i", "--name", "cc"]);
+    command.args([IMAGE, "sh", "-c", "read end; exit 0"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    host.wait_for("cc");
+    let id = host.container("cc").unwrap()["id"].as_str().unwrap().to_owned();
+    let note = |text| {
+        let run = host.sapwood.scratch().join("run");
+        let stores = fs::read_dir(run).unwrap().map(|store| store.unwrap().path().join(&id));
+        let folder = stores.into_iter().find(|folder| folder.is_dir()).unwrap();
+        fs::write(folder.join("still"), text).unwrap();
+    };
+    // Somebody else's pause is nobody's business.
+    freeze(&id);
+    note("");
+    host.containers();
+    assert!(is_paused(&id));
+    note("1");
+    host.containers();
+    assert!(!is_paused(&id));
+    drop(child.stdin.take());
+    assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_running_container_is_paused_while_it_is_committed() {
     let host = Host::new();
     let mut command = host.command(&["-i", "--name", "cc"]);
     command.args([IMAGE, "sh", "-c", "echo x > /x; sync; read end"]);
     let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
     host.wait_for("cc");
     support::eventually(|| host.sapwood.ok(["diff", "cc"]).contains("A /x").then_some(()));
-    let (_, said) = host.sapwood.fails(["commit", "cc", "no:1"]);
-    assert!(said.contains("is running") && said.contains("--pause=false"), "{said}");
+    host.sapwood.ok(["commit", "cc", "paused:1"]);
+    let id = host.container("cc").unwrap()["id"].as_str().unwrap().to_owned();
+    assert!(!is_paused(&id), "and goes on");
     host.sapwood.ok(["commit", "--pause=false", "cc", "yes:1"]);
     let archive = host.sapwood.scratch().join("root.tar");
     host.sapwood.ok(["export", "-o", archive.to_str().unwrap(), "cc"]);
     assert_eq!(files(&archive)["x"], b"x\n");
     drop(child.stdin.take());
     child.wait().unwrap();
-    let mut command = host.command(&["--rm"]);
-    command.args(["yes:1", "cat", "/x"]);
-    assert_eq!(finish(command).stdout, "x\n");
+    for image in ["paused:1", "yes:1"] {
+        let mut command = host.command(&["--rm"]);
+        command.args([image, "cat", "/x"]);
+        assert_eq!(finish(command).stdout, "x\n", "{image}");
+    }
 }

@@ -9,12 +9,14 @@
 
 mod check;
 mod devices;
+mod freeze;
 mod hasten;
 mod layout;
 mod tree;
 
 pub use check::check;
 pub use devices::fence_devices;
+pub use freeze::{freeze, thaw};
 pub use hasten::hasten;
 pub use layout::{Hierarchy, Layout};
 pub use tree::{kill, members, remove};
