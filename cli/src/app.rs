@@ -68,7 +68,7 @@ enum Command {
 /// # Errors
 /// The one line that a person should see, with the exit status.
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    log::start(cli.global.log_level);
+    log::start(cli.global.log_level, cli.global.log_format);
     match cli.command {
         Command::Run(args) => return run_container(&cli.global, *args),
         Command::Ps(args) => {

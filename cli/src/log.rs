@@ -6,20 +6,18 @@ use std::process::ExitCode;
 use tracing::Level;
 
 use crate::failure::Failure;
+use crate::settings::LogFormat;
 
-/// Starts logging from `level` on: lines for a person on a terminal and in a
-/// pipe alike, JSON with `SAPWOOD_LOG_FORMAT=json`.
-pub fn start(level: Level) {
-    let json = std::env::var_os("SAPWOOD_LOG_FORMAT").is_some_and(|f| f == "json");
+/// Starts logging from `level` on.
+pub fn start(level: Level, format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_max_level(level)
         .with_target(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
-    if json {
-        log.json().init();
-    } else {
-        log.without_time().init();
+    match format {
+        LogFormat::Json => log.json().init(),
+        LogFormat::Text => log.without_time().init(),
     }
 }
 

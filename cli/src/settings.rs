@@ -92,6 +92,27 @@ pub struct GlobalArgs {
         help_heading = "Global options"
     )]
     pub log_level: tracing::Level,
+    /// How to log to standard error: lines for people, or JSON
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        env = "SAPWOOD_LOG_FORMAT",
+        default_value_t,
+        help_heading = "Global options"
+    )]
+    pub log_format: LogFormat,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for a person, without the time.
+    #[default]
+    Text,
+    /// An object a line, with the time.
+    Json,
 }
 
 /// The configuration file. Unknown keys are errors: a misspelt key would
@@ -259,6 +280,7 @@ mod tests {
             limits: Vec::new(),
             config: None,
             log_level: tracing::Level::WARN,
+            log_format: LogFormat::Text,
         }
     }
 

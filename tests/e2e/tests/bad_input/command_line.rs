@@ -18,6 +18,7 @@ fn command_lines_that_cannot_be_understood_are_refused() {
         (&["ps", "-f", "x=y"], 2, "there are name=, id=, label= and status="),
         (&["load", "-i"], 2, "'--input <FILE>'"),
         (&["--log-level", "loud", "ps"], 2, "\"debug\""),
+        (&["--log-format", "xml", "ps"], 2, "json"),
         (&["storage", "lss"], 2, "see `sapwood storage --help`"),
     ];
     for (args, status, words) in rows {
