@@ -5,7 +5,7 @@ use super::watched::{IMAGE, Watched};
 #[test]
 fn command_lines_that_cannot_be_understood_are_refused() {
     let watched = Watched::on("overlay2");
-    let rows: [(&[&str], i32, &str); 13] = [
+    let rows: [(&[&str], i32, &str); 14] = [
         (&["histroy"], 2, "a similar subcommand exists: 'history'"),
         (&["images", "--nothing"], 2, "see `sapwood images --help`"),
         (&["images", "--format", "xml"], 2, "[possible values: table, json]"),
