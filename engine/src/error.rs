@@ -105,6 +105,15 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// What is to be changed is on a medium that can only be read.
+    #[error(
+        "{} is on a read-only medium: what is in it can be listed and checked, and not be changed",
+        path.display()
+    )]
+    ReadOnly {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// The metadata database failed.
     #[error("the store's database failed")]
     Database(#[from] rusqlite::Error),

@@ -42,6 +42,14 @@ pub(crate) struct Probe {
     pub(crate) shared_blocks: Finding,
 }
 
+impl Probe {
+    /// Where nothing can be tried.
+    fn nothing() -> Self {
+        let unknown = || Finding::no("the medium is read-only, and nothing can be tried");
+        Self { id_maps: unknown(), shared_blocks: unknown() }
+    }
+}
+
 /// Why vfs can't be used at all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Misfit {
@@ -66,12 +74,14 @@ impl From<io::Error> for Misfit {
 /// Probes where `root` is or would be, and leaves nothing behind unless it is
 /// killed. Cost: a millisecond.
 pub(crate) fn run(root: &Path) -> Result<Probe, Misfit> {
-    let ground = Ground::near(root).map_err(|e| {
-        Misfit::new(
-            e.to_string(),
-            "name another directory for the store, or make this one writable",
-        )
-    })?;
+    let ground = match Ground::near(root) {
+        // What is there can be looked at.
+        Err(e) if e.kind() == io::ErrorKind::ReadOnlyFilesystem => return Ok(Probe::nothing()),
+        ground => ground.map_err(|e| Misfit {
+            reason: e.to_string(),
+            remedy: Some("name another directory for the store, or make this one writable"),
+        })?,
+    };
     let probed = examine(ground.dir());
     ground.clear()?;
     probed

@@ -66,7 +66,13 @@ pub(crate) fn count(engine: &Engine, chain: &str) -> Result<()> {
     let layer = LayerId::new(chain).map_err(|e| Error::Invalid(e.to_string()))?;
     match engine.driver().usage(NodeRef::Layer(&layer)) {
         Ok(usage) => {
-            engine.store().write(Durability::Later, |t| layers::set_counted(t, chain, usage))
+            let noted =
+                engine.store().write(Durability::Later, |t| layers::set_counted(t, chain, usage));
+            match noted {
+                // It is counted again the next time.
+                Err(Error::ReadOnly { .. }) => Ok(()),
+                noted => noted,
+            }
         }
         // Removed since, or damaged, which isn't for here to tell.
         Err(e)

@@ -7,6 +7,7 @@
 //! one's. The lock is the kernel's (flock(2)) and ends with its process.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -101,12 +102,12 @@ fn acquire(dir: &Path, how: FlockOperation) -> Result<File> {
 
 fn open(dir: &Path) -> Result<File> {
     let path = dir.join(NAME);
-    File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|e| Error::io("open", path, e))
+    File::options().create(true).truncate(false).write(true).open(&path).map_err(|e| {
+        match e.kind() {
+            ErrorKind::ReadOnlyFilesystem => Error::ReadOnly { path: dir.to_owned() },
+            _ => Error::io("open", path, e),
+        }
+    })
 }
 
 #[cfg(test)]

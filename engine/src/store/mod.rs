@@ -27,7 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, MAIN_DB, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
 use crate::fault;
@@ -184,6 +184,9 @@ fn write<T, E: From<Error>>(
     durability: Durability,
     work: impl FnOnce(&Transaction<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
+    if connection.is_readonly(MAIN_DB).map_err(Error::from)? {
+        return Err(Error::ReadOnly { path: dir.to_owned() }.into());
+    }
     set_durability(connection, durability)?;
     let change = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
