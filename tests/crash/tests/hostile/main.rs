@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod layers;
+mod manifests;
 mod packed;
 mod tar;
 
@@ -39,6 +40,15 @@ impl Target {
         Self { rest, ..this }
     }
 
+    /// The same, where the image that is there hasn't the hostile one's name.
+    pub(crate) fn without_evil(driver: &str) -> Self {
+        let target = Self::on(driver);
+        target.sapwood.ok(["tag", EVIL, "good:1"]);
+        target.sapwood.ok(["rmi", EVIL]);
+        let rest = target.inventory();
+        Self { rest, ..target }
+    }
+
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> String {
         let path = self.sapwood.scratch().join(name);
         fs::write(&path, bytes).unwrap();
@@ -58,7 +68,7 @@ impl Target {
     }
 
     /// What is wrong with how such a command ended, and what it left.
-    fn wrong(&self, what: &str, args: &[&str], expected: Outcome) -> Option<String> {
+    pub(crate) fn wrong(&self, what: &str, args: &[&str], expected: Outcome) -> Option<String> {
         let done = self.sapwood.output(args);
         let said = String::from_utf8_lossy(&done.stderr);
         let what = format!("{what}, {}: {}: {said}", args[0], done.status);
@@ -101,11 +111,7 @@ pub(crate) fn docker(layer: &[u8]) -> Vec<u8> {
 }
 
 fn harm_nobody(driver: &str) {
-    let target = Target::on(driver);
-    // The image that is there has the hostile one's name no longer.
-    target.sapwood.ok(["tag", EVIL, "good:1"]);
-    target.sapwood.ok(["rmi", EVIL]);
-    let target = Target { rest: target.inventory(), ..target };
+    let target = Target::without_evil(driver);
     let out = target.canary.to_str().unwrap().to_owned();
     let mut wrong = Vec::new();
     for (what, expected, make) in LAYERS {
