@@ -39,10 +39,9 @@ impl Engine {
                 // Without an outline too: then the driver wrote the same bytes
                 // anew.
                 (Ok(_), _) => {}
-                (Err(e), false) => {
-                    unverified.push(Unverified { layer: chain, why: e.report() });
-                }
-                (Err(e), true) => found.push(self.damaged(&chain, &e)),
+                (Err(e), true) if e.is_damage() => found.push(self.damaged(&chain, &e)),
+                // A medium that fails, or no memory, is no damage of the layer.
+                (Err(e), _) => unverified.push(Unverified { layer: chain, why: e.report() }),
             }
         }
         // What looking took.

@@ -50,7 +50,8 @@ impl Engine {
     /// where that can be told; or if it has no outline, because it was loaded
     /// by a version that made none, and can't be written without.
     /// [`Error::Corrupt`] for a damaged outline; `Invalid` if no such layer is
-    /// recorded; what the driver and `out` fail with.
+    /// recorded; `Io` for a file that can't be read, which says nothing about
+    /// it; what the driver and `out` fail with.
     pub fn reassemble(&self, layer: &LayerId, out: &mut dyn Write) -> Result<Reassembled> {
         let lease = Lease::begin(self.store())?;
         let put = self
@@ -140,22 +141,32 @@ fn expand(
     let (mut parts, path) = outline.parts()?;
     let mut files = Files::new(root);
     loop {
-        let done = match next(&mut parts, &path)? {
+        match next(&mut parts, &path)? {
             None => return Ok(()),
-            Some(Part::Bytes(bytes)) => out.write_all(&bytes).map_err(Failed::Out),
-            Some(Part::File(file)) => files.copy(&file, out).map_err(|failed| match failed {
-                Failed::File(problem, source) => {
-                    let path = OsStr::from_bytes(&file.path);
-                    Failed::File(format!("its file {path:?} is damaged: {problem}"), source)
-                }
-                other => other,
-            }),
-        };
-        done.map_err(|failed| match failed {
-            Failed::File(problem, source) => bad(recorded, problem, source.map(Into::into)),
-            Failed::Out(e) => Error::io("write", "the layer's archive", e),
-        })?;
+            Some(Part::Bytes(bytes)) => out.write_all(&bytes).map_err(unwritten)?,
+            Some(Part::File(file)) => {
+                files.copy(&file, out).map_err(|failed| failed.of(recorded, &file.path))?;
+            }
+        }
     }
+}
+
+impl Failed {
+    /// The error that it is for a file of a layer.
+    fn of(self, recorded: &Recorded, path: &[u8]) -> Error {
+        let path = OsStr::from_bytes(path);
+        match self {
+            Self::File(problem) => {
+                bad(recorded, format!("its file {path:?} is damaged: {problem}"), None)
+            }
+            Self::Unread(doing, e) => Error::io(doing, path, e),
+            Self::Out(e) => unwritten(e),
+        }
+    }
+}
+
+fn unwritten(error: io::Error) -> Error {
+    Error::io("write", "the layer's archive", error)
 }
 
 fn next(parts: &mut dyn Read, path: &Path) -> Result<Option<Part>> {

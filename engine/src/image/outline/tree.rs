@@ -48,7 +48,9 @@ pub(super) fn look<T>(
 #[derive(Debug)]
 pub(super) enum Failed {
     /// They aren't there as they were.
-    File(String, Option<io::Error>),
+    File(String),
+    /// They couldn't be read, which says nothing about them.
+    Unread(&'static str, io::Error),
     /// They couldn't be written.
     Out(io::Error),
 }
@@ -72,19 +74,21 @@ impl<'a> Files<'a> {
     /// have; and tells afterwards if they aren't those.
     pub(super) fn copy(&mut self, file: &FileRef, out: &mut dyn Write) -> Result<(), Failed> {
         let (fd, meta) = self.open(&file.path).map_err(|e| match e {
-            Errno::NOENT | Errno::NOTDIR => Failed::File("it isn't there any more".into(), None),
-            Errno::INVAL => Failed::File("it isn't a regular file any more".into(), None),
-            e => Failed::File("it can't be opened".into(), Some(e.into())),
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => {
+                Failed::File("it isn't there any more".into())
+            }
+            Errno::INVAL => Failed::File("it isn't a regular file any more".into()),
+            e => Failed::Unread("open", e.into()),
         })?;
         if meta.size != file.size {
             let (found, size) = (meta.size, file.size);
-            return Err(Failed::File(format!("it has {found} bytes, and had {size}"), None));
+            return Err(Failed::File(format!("it has {found} bytes, and had {size}")));
         }
         let found = self.pass(&fd, file.size, out)?;
         if found == file.crc {
             Ok(())
         } else {
-            Err(Failed::File("its bytes aren't those that it was loaded with".into(), None))
+            Err(Failed::File("its bytes aren't those that it was loaded with".into()))
         }
     }
 
@@ -113,10 +117,10 @@ impl<'a> Files<'a> {
             let want = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
             let room = self.buffer.get_mut(..want).unwrap_or_default();
             let got = match rustix::io::read(fd, room) {
-                Ok(0) => return Err(Failed::File("it was cut short just now".into(), None)),
+                Ok(0) => return Err(Failed::File("it was cut short just now".into())),
                 Ok(got) => got,
                 Err(Errno::INTR) => continue,
-                Err(e) => return Err(Failed::File("it can't be read".into(), Some(e.into()))),
+                Err(e) => return Err(Failed::Unread("read", e.into())),
             };
             let bytes = self.buffer.get(..got).unwrap_or_default();
             crc.update(bytes);
