@@ -224,17 +224,19 @@ impl Repair<'_> {
     }
 
     /// A layer whose account is wrong and whose archive can be put together
-    /// again from it has all its content: then the account was wrong.
+    /// again from it has all its content: then the account was wrong. Only
+    /// where that is proven to be impossible is the layer given up.
     fn recount(&self, chain: &str) -> Result<Outcome> {
         let engine = (self.open)()?;
         let layer = LayerId::new(chain).map_err(|e| Error::Invalid(e.to_string()))?;
-        if engine.reassemble(&layer, &mut io::sink()).is_ok_and(|made| made.by_outline) {
-            account::count(&engine, chain)?;
-            return Ok(Outcome::Mended);
-        }
-        match self.mode.prune_damaged {
-            true => self.prune(&Action::ForgetLayer(chain.to_owned())),
-            false => Ok(Outcome::Unsaved),
+        match engine.reassemble(&layer, &mut io::sink()) {
+            Ok(_) => {
+                account::count(&engine, chain)?;
+                Ok(Outcome::Mended)
+            }
+            Err(e) if !e.is_damage() => Err(e),
+            Err(_) if self.mode.prune_damaged => self.prune(&Action::ForgetLayer(chain.to_owned())),
+            Err(_) => Ok(Outcome::Unsaved),
         }
     }
 
