@@ -33,6 +33,8 @@ pub struct Reassembled {
 pub(crate) struct Recorded {
     pub(crate) layer: LayerId,
     pub(crate) diff_id: Digest,
+    /// The layer beneath.
+    pub(crate) parent: Option<LayerId>,
 }
 
 impl Engine {
@@ -65,11 +67,13 @@ impl Engine {
     /// What is recorded of an image's layer.
     pub(crate) fn recorded(&self, layer: &LayerId) -> Result<Recorded> {
         let row = self.store().read(|c| layers::chain(c, layer.as_str()))?.into_iter().next();
-        let diff_id = row.and_then(|row| row.diff_id.parse().ok());
-        let diff_id = diff_id.ok_or_else(|| {
+        let known = row.and_then(|row| Some((row.diff_id.parse().ok()?, row.parent)));
+        let (diff_id, parent) = known.ok_or_else(|| {
             Error::Invalid(format!("{} isn't recorded as a layer of an image", layer.as_str()))
         })?;
-        Ok(Recorded { layer: layer.clone(), diff_id })
+        let parent = parent.map(LayerId::new).transpose();
+        let parent = parent.map_err(|e| Error::Invalid(e.to_string()))?;
+        Ok(Recorded { layer: layer.clone(), diff_id, parent })
     }
 
     /// How many bytes [`reassemble`](Self::reassemble) will write. Where the
@@ -100,18 +104,15 @@ impl Engine {
         let len = outline.len();
         let mut out = Verified::new(out, &recorded.diff_id);
         look(self, &recorded.layer, view, |root| expand(outline, root, recorded, &mut out))?;
-        let (bytes, found) = out.finish();
-        if found != recorded.diff_id || bytes != len {
-            let problem = format!(
-                "its archive can't be put together again: it has digest {found}, and had {}",
-                recorded.diff_id
-            );
-            return Err(bad(recorded, problem, None));
-        }
-        Ok(Reassembled { bytes, by_outline: true })
+        out.expect(len, recorded)?;
+        Ok(Reassembled { bytes: len, by_outline: true })
     }
 
-    fn without_outline(&self, recorded: &Recorded, out: &mut dyn Write) -> Result<Reassembled> {
+    pub(super) fn without_outline(
+        &self,
+        recorded: &Recorded,
+        out: &mut dyn Write,
+    ) -> Result<Reassembled> {
         let mut out = Verified::new(out, &recorded.diff_id);
         let written = self.driver().diff(NodeRef::Layer(&recorded.layer), &mut out);
         match written {
@@ -153,7 +154,7 @@ fn expand(
 
 impl Failed {
     /// The error that it is for a file of a layer.
-    fn of(self, recorded: &Recorded, path: &[u8]) -> Error {
+    pub(super) fn of(self, recorded: &Recorded, path: &[u8]) -> Error {
         let path = OsStr::from_bytes(path);
         match self {
             Self::File(problem) => {
@@ -165,11 +166,11 @@ impl Failed {
     }
 }
 
-fn unwritten(error: io::Error) -> Error {
+pub(super) fn unwritten(error: io::Error) -> Error {
     Error::io("write", "the layer's archive", error)
 }
 
-fn next(parts: &mut dyn Read, path: &Path) -> Result<Option<Part>> {
+pub(super) fn next(parts: &mut dyn Read, path: &Path) -> Result<Option<Part>> {
     format::next(parts).map_err(|e| match e.kind() {
         io::ErrorKind::UnexpectedEof => damaged(path, "it is cut off"),
         io::ErrorKind::InvalidData | io::ErrorKind::Other => damaged(path, e.to_string()),
@@ -186,15 +187,28 @@ fn bad(
 }
 
 /// Takes the digest of what passes.
-struct Verified<'a> {
+pub(super) struct Verified<'a> {
     out: &'a mut dyn Write,
     hasher: Hasher,
     bytes: u64,
 }
 
 impl<'a> Verified<'a> {
-    fn new(out: &'a mut dyn Write, expected: &Digest) -> Self {
+    pub(super) fn new(out: &'a mut dyn Write, expected: &Digest) -> Self {
         Self { out, hasher: Hasher::new(expected.algorithm()), bytes: 0 }
+    }
+
+    /// Fails unless what has passed are the `len` bytes that the layer came as.
+    pub(super) fn expect(self, len: u64, recorded: &Recorded) -> Result<()> {
+        let (bytes, found) = self.finish();
+        if found == recorded.diff_id && bytes == len {
+            return Ok(());
+        }
+        let problem = format!(
+            "its archive can't be put together again: it has digest {found}, and had {}",
+            recorded.diff_id
+        );
+        Err(bad(recorded, problem, None))
     }
 
     fn finish(self) -> (u64, Digest) {
