@@ -59,8 +59,7 @@ impl Engine {
         let put = self
             .recorded(layer)
             .and_then(|recorded| self.reassemble_as(&recorded, &lease.draft(0)?, out));
-        self.store()
-            .write(crate::store::Durability::Later, |t| layers::end_work(t, lease.token()))?;
+        lease.end(self, 1)?;
         put
     }
 

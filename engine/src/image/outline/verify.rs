@@ -26,7 +26,6 @@ use super::tree::{Failed, Files, look, mounted, removed};
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::image::lease::Lease;
-use crate::store::{Durability, layers};
 
 /// What was found out about a layer.
 #[derive(Debug, Default)]
@@ -68,9 +67,11 @@ impl Engine {
         let lease = Lease::begin(self.store())?;
         let verdict =
             self.recorded(layer).and_then(|recorded| self.judge(&lease, &recorded, beneath));
-        self.store().write(Durability::Later, |t| layers::end_work(t, lease.token()))?;
         // At once: where drafts are copies, those of all layers are many.
-        self.driver().reclaim()?;
+        let tidied = lease.end(self, 2).and_then(|()| Ok(self.driver().reclaim()?));
+        if let Err(e) = tidied {
+            tracing::warn!("something is left for the next command to delete: {}", e.report());
+        }
         verdict
     }
 
