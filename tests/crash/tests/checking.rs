@@ -35,7 +35,7 @@ fn nodes(bench: &Bench) -> Vec<PathBuf> {
 }
 
 /// Of how many kinds of mutations one is tried.
-const ONE_OF: usize = 6;
+const ONE_OF: usize = 12;
 
 /// Tries it at some of the mutations, with each fault in turn, and cleans up
 /// after each; `SAPWOOD_FAULTS=all` tries all kinds of them.
