@@ -138,6 +138,13 @@ impl Error {
         Self::Io { doing, path: path.as_ref().to_owned(), source: source.into() }
     }
 
+    /// Whether it says that something in the store isn't what it was. Any other
+    /// only says that this couldn't be found out, now.
+    #[must_use]
+    pub fn is_damage(&self) -> bool {
+        matches!(self, Self::BadLayer { .. } | Self::Corrupt { .. })
+    }
+
     /// One line with the error and all its causes.
     #[must_use]
     pub fn report(&self) -> String {
@@ -160,6 +167,19 @@ mod tests {
     fn a_report_is_one_line_with_every_cause() {
         let error = Error::io("read", "/x", io::Error::from_raw_os_error(2));
         assert_eq!(error.report(), "can't read /x: No such file or directory (os error 2)");
+    }
+
+    #[test]
+    fn only_damage_is_damage() {
+        let layer = || "sha256:00".to_owned();
+        let problem = || "x".to_owned();
+        let bad = Error::BadLayer { layer: layer(), problem: problem(), source: None };
+        assert!(bad.is_damage());
+        assert!(Error::Corrupt { path: "/x".into(), problem: problem() }.is_damage());
+        for errno in [rustix::io::Errno::IO, rustix::io::Errno::NOMEM, rustix::io::Errno::ACCESS] {
+            assert!(!Error::io("read", "/x", errno).is_damage());
+        }
+        assert!(!Error::Invalid(problem()).is_damage());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use clap::Args;
 use sapwood_engine::care::{Depth, Finding, Report, Site, Unverified};
 use serde::Serialize;
 
-use super::sites;
+use super::sites::{self, NOT_CHECKED};
 use crate::failure::Failure;
 use crate::output::{Format, print, print_json};
 use crate::settings::Settings;
@@ -23,8 +23,8 @@ and is nothing wrong: the next command takes it away, or `sapwood storage gc`.
 Exit status: 0 if nothing is wrong, 1 if something is, 125 if that couldn't be
 found out.")]
 pub struct CheckArgs {
-    /// Also read every file of every layer, and compare digests. Opens the
-    /// driver, as other commands do
+    /// Also read every file of every layer, and hold each layer against the
+    /// archive that it came as. Opens the driver, as other commands do
     #[arg(long)]
     content: bool,
     /// How to print
@@ -36,7 +36,7 @@ pub struct CheckArgs {
 struct Checked {
     #[serde(flatten)]
     report: Report,
-    /// Layers whose content couldn't be compared.
+    /// Layers that couldn't be compared, or not in everything.
     unverified: Vec<Unverified>,
 }
 
@@ -51,8 +51,18 @@ pub fn check(settings: &Settings, args: &CheckArgs) -> Result<ExitCode, Failure>
         Format::Json => print_json(&checked)?,
         Format::Table => print(&text(&checked))?,
     }
-    let clean = checked.iter().all(|c| c.report.is_clean());
-    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+    Ok(status(&checked))
+}
+
+/// What is wrong counts more than what couldn't be looked at.
+fn status(checked: &[Checked]) -> ExitCode {
+    if checked.iter().any(|c| !c.report.is_clean()) {
+        ExitCode::from(FOUND)
+    } else if checked.iter().any(|c| !c.unverified.is_empty()) {
+        ExitCode::from(NOT_CHECKED)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn look(settings: &Settings, site: &Site<'_>, args: &CheckArgs) -> Result<Checked, Failure> {

@@ -11,7 +11,7 @@ use crate::settings::Settings;
 
 /// The exit status where a check couldn't be made: 1 says that something was
 /// found.
-const NOT_CHECKED: u8 = 125;
+pub(super) const NOT_CHECKED: u8 = 125;
 
 /// The drivers whose part is to be looked after: the one that was asked for,
 /// or else all that have one.

@@ -46,6 +46,7 @@ use graphdriver_api::{Change, ChangeKind, ChangeSink, Op, Result};
 
 use crate::at::Time;
 
+pub(crate) use content::same as same_bytes;
 pub use equal::{Look, same};
 pub use walk::{Located, Pair, PairSink, Touched, walk};
 

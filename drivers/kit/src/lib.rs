@@ -6,6 +6,7 @@
 
 pub mod archive;
 pub mod at;
+pub mod compare;
 pub mod copy;
 pub mod diff;
 pub mod fault;

@@ -11,7 +11,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use graphdriver_api::{DraftId, LayerId, NodeRef, Repaired};
+use graphdriver_api::{DraftId, NodeRef, Repaired};
 use rusqlite::Transaction;
 use serde::Serialize;
 
@@ -223,17 +223,14 @@ impl Repair<'_> {
             .map_err(|e| Error::Conflict(e.to_string()))
     }
 
-    /// A layer whose account is wrong and whose archive can be put together
-    /// again from it has all its content: then the account was wrong.
+    /// A layer whose account is wrong and that is what its archive says: then
+    /// the account was wrong. Only where it is proven not to be, or nothing can
+    /// prove it, is the layer given up.
     fn recount(&self, chain: &str) -> Result<Outcome> {
         let engine = (self.open)()?;
-        let layer = LayerId::new(chain).map_err(|e| Error::Invalid(e.to_string()))?;
-        if engine.reassemble(&layer, &mut io::sink()).is_ok_and(|made| made.by_outline) {
-            account::count(&engine, chain)?;
-            return Ok(Outcome::Mended);
-        }
-        match self.mode.prune_damaged {
-            true => self.prune(&Action::ForgetLayer(chain.to_owned())),
+        match engine.is_intact(chain)? {
+            true => account::count(&engine, chain).map(|()| Outcome::Mended),
+            false if self.mode.prune_damaged => self.prune(&Action::ForgetLayer(chain.to_owned())),
             false => Ok(Outcome::Unsaved),
         }
     }

@@ -18,7 +18,7 @@
 
 use std::collections::HashSet;
 
-use graphdriver_api::{DraftId, ErrorKind, NodeId};
+use graphdriver_api::{DraftId, ErrorKind, NodeId, NodeRef};
 
 use super::digest::is_hex;
 use super::outline::file::Outlines;
@@ -58,6 +58,21 @@ impl Lease {
     pub(crate) fn draft(&self, n: usize) -> Result<DraftId> {
         DraftId::new(format!("{PREFIX}{}-{n}", self.token))
             .map_err(|e| Error::Invalid(e.to_string()))
+    }
+}
+
+impl Lease {
+    /// Takes the row back at the end of work that has made no layers, and only
+    /// its first `drafts` drafts. If one of them couldn't be removed, the row
+    /// stays, and with it the clean-up to come.
+    pub(crate) fn end(self, engine: &Engine, drafts: usize) -> Result<()> {
+        for n in 0..drafts {
+            match engine.driver().stat(NodeRef::Draft(&self.draft(n)?)) {
+                Err(e) if e.kind() == ErrorKind::NotFound => {}
+                _ => return Ok(()),
+            }
+        }
+        engine.store().write(Durability::Later, |t| layers::end_work(t, &self.token))
     }
 }
 

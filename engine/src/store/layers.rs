@@ -103,9 +103,23 @@ pub(crate) fn contents(connection: &Connection) -> Result<HashMap<String, u64>> 
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
-/// Layers that came with an image.
-pub(crate) fn with_diff_id(connection: &Connection) -> Result<Vec<String>> {
-    chains(connection, "SELECT chain_id FROM layer WHERE diff_id <> '' ORDER BY chain_id")
+/// Layers that came with an image, each with the one beneath it and after that.
+pub(crate) fn with_diff_id(connection: &Connection) -> Result<Vec<(String, Option<String>)>> {
+    let mut statement = connection
+        .prepare_cached("SELECT chain_id, parent FROM layer WHERE diff_id <> '' ORDER BY 1")?;
+    let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut rows: Vec<(String, Option<String>)> = rows.collect::<rusqlite::Result<_>>()?;
+    let parents: HashMap<_, _> = rows.iter().cloned().collect();
+    rows.sort_by_cached_key(|(chain, _)| depth(&parents, chain));
+    Ok(rows)
+}
+
+/// How many layers lie beneath one. Rows that contradict each other may go
+/// round in a circle.
+fn depth(parents: &HashMap<String, Option<String>>, chain: &str) -> usize {
+    let beneath = |chain: &&str| parents.get(*chain).and_then(Option::as_deref);
+    let way = std::iter::successors(Some(chain), beneath);
+    way.take(parents.len()).count()
 }
 
 /// Layers that [`forget_unused`] would forget now.

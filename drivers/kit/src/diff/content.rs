@@ -13,7 +13,7 @@ const CHUNK: usize = 128 * 1024;
 ///
 /// # Errors
 /// As lseek(2) and pread(2).
-pub(super) fn same(old: &OwnedFd, new: &OwnedFd, size: u64) -> Result<bool> {
+pub(crate) fn same(old: &OwnedFd, new: &OwnedFd, size: u64) -> Result<bool> {
     let (mut a, mut b) = (vec![0; CHUNK], vec![0; CHUNK]);
     let mut at = 0;
     while at < size {

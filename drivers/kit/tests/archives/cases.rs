@@ -8,7 +8,7 @@ use graphdriver_api::{Applied, ErrorKind};
 use sapwood_kit::at::xattr::{self, Target};
 
 use crate::support::tree::{assert_same, touch};
-use crate::support::{Item, Room, Tree, apply, archive, refused, snapshot};
+use crate::support::{Item, Room, Tree, apply, archive, compared, refused, snapshot};
 
 const NONE: &[Item] = &[];
 
@@ -36,8 +36,12 @@ fn write(root: &Path, beneath: &[&str]) {
 /// The tree that comes of it, in short lines without what is as usual.
 fn gives(beneath: &[&str], items: &[Item]) -> Vec<String> {
     let room = Room::new();
-    write(&room.root(), beneath);
-    apply(&room.root(), &archive(items)).unwrap();
+    let again = room.dir("again");
+    for root in [&room.root(), &again] {
+        write(root, beneath);
+        apply(root, &archive(items)).unwrap();
+    }
+    assert_eq!(compared(&room.root(), &again), [""; 0]);
     short(&snapshot(&room.root()))
 }
 

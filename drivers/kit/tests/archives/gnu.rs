@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use crate::support::edits::{Editor, Without};
 use crate::support::tree::assert_same;
-use crate::support::{Room, apply, diff, not_run, snapshot};
+use crate::support::{Room, apply, compared, diff, not_run, snapshot};
 
 fn gnu_tar(args: &[&str], dir: &Path) -> Output {
     let output = Command::new("tar").args(args).current_dir(dir).output().unwrap();
@@ -103,5 +103,6 @@ fn archives_that_are_written_here_are_read_there() {
         let ours = room.dir("ours");
         apply(&ours, &tar).unwrap();
         assert_same(&format!("here, seed {seed}"), &tree, &snapshot(&ours));
+        assert_eq!(compared(&room.root(), &ours), [""; 0], "seed {seed}");
     }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::support::edits::{Editor, Without};
 use crate::support::layout::Layout;
 use crate::support::tree::{assert_same, copy};
-use crate::support::{Room, apply, diff, not_run, snapshot};
+use crate::support::{Room, apply, compared, diff, not_run, snapshot};
 
 /// As many as the bar asks for.
 const LAYERS: u64 = 20;
@@ -52,6 +52,7 @@ fn twenty_layers_are_unpacked_alike() {
         let tar = diff(old, &root);
         apply(&ours, &tar).unwrap_or_else(|e| panic!("layer {layer}: {e:?}"));
         assert_same(&format!("layer {layer}, here"), &snapshot(&root), &snapshot(&ours));
+        assert_eq!(compared(&root, &ours), [""; 0], "layer {layer}");
         layers.push(tar);
         if old.is_some() {
             fs::remove_dir_all(&before).unwrap();

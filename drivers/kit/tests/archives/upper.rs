@@ -14,7 +14,7 @@ use sapwood_kit::archive::{Beneath, Form};
 use sapwood_kit::whiteout::{Namespace, OverlayFormat, WhiteoutForm};
 
 use crate::support::tree::{assert_same, copy, differences, touch};
-use crate::support::{Item, Room, Tree, apply, apply_as, archive, refused, snapshot};
+use crate::support::{Item, Room, Tree, apply, apply_as, archive, compared, refused, snapshot};
 
 const FORMATS: [(OverlayFormat, &str); 3] = [
     (OverlayFormat::KERNEL, ""),
@@ -39,7 +39,14 @@ fn write_base(root: &Path) {
 
 /// What the kernel shows of `upper` over `lower`, in a mount namespace of its
 /// own; the upper directory as another lower one, which it is once committed.
-fn merged(room: &Path, upper: &Path, lower: &Path, options: &str) -> Tree {
+/// And how that differs from `whole`.
+fn merged(
+    room: &Path,
+    upper: &Path,
+    lower: &Path,
+    whole: &Path,
+    options: &str,
+) -> (Tree, Vec<String>) {
     let at: PathBuf = room.join("merged");
     fs::create_dir_all(&at).unwrap();
     std::thread::scope(|scope| {
@@ -49,9 +56,9 @@ fn merged(room: &Path, upper: &Path, lower: &Path, options: &str) -> Tree {
             let data = format!("lowerdir={}:{}{options}", upper.display(), lower.display());
             let data = std::ffi::CString::new(data).unwrap();
             mount("overlay", &at, "overlay", MountFlags::empty(), data.as_c_str()).unwrap();
-            let tree = snapshot(&at);
+            let found = (snapshot(&at), compared(whole, &at));
             unmount(&at, UnmountFlags::empty()).unwrap();
-            tree
+            found
         });
         work.join().unwrap()
     })
@@ -76,8 +83,11 @@ fn compare(items: &[Item], format: OverlayFormat, options: &str) -> Option<Vec<S
                 // What a driver does for an archive that doesn't name it.
                 copy_root(&base, &upper);
             }
-            let found = merged(room.path(), &upper, &base, options);
-            Some(differences(&snapshot(&whole), &found))
+            let (found, compared) = merged(room.path(), &upper, &base, &whole, options);
+            let differences = differences(&snapshot(&whole), &found);
+            // Both judges agree.
+            assert_eq!(compared.is_empty(), differences.is_empty(), "{compared:?}");
+            Some(differences)
         }
         (a, b) => Some(vec![format!("{b:?}, expected {a:?}")]),
     }

@@ -12,11 +12,18 @@
 //! * `file`: where outlines lie, and when they are made, kept and removed.
 //! * `tree`: the layer's tree, from which the files' bytes are read back.
 //! * `reassemble`: both put together, and verified.
+//! * `verify`: the whole tree held against its archive, with what is `hollow`
+//!   of it, and the `damage` that shows.
 
+mod damage;
 pub(crate) mod file;
 pub mod format;
+mod hollow;
 mod reassemble;
 pub mod record;
 mod tree;
+mod verify;
 
+pub(crate) use damage::{Damage, Sort};
 pub use reassemble::Reassembled;
+pub(crate) use verify::Verdict;

@@ -33,6 +33,8 @@ pub struct Reassembled {
 pub(crate) struct Recorded {
     pub(crate) layer: LayerId,
     pub(crate) diff_id: Digest,
+    /// The layer beneath.
+    pub(crate) parent: Option<LayerId>,
 }
 
 impl Engine {
@@ -50,25 +52,27 @@ impl Engine {
     /// where that can be told; or if it has no outline, because it was loaded
     /// by a version that made none, and can't be written without.
     /// [`Error::Corrupt`] for a damaged outline; `Invalid` if no such layer is
-    /// recorded; what the driver and `out` fail with.
+    /// recorded; `Io` for a file that can't be read, which says nothing about
+    /// it; what the driver and `out` fail with.
     pub fn reassemble(&self, layer: &LayerId, out: &mut dyn Write) -> Result<Reassembled> {
         let lease = Lease::begin(self.store())?;
         let put = self
             .recorded(layer)
             .and_then(|recorded| self.reassemble_as(&recorded, &lease.draft(0)?, out));
-        self.store()
-            .write(crate::store::Durability::Later, |t| layers::end_work(t, lease.token()))?;
+        lease.end(self, 1)?;
         put
     }
 
     /// What is recorded of an image's layer.
     pub(crate) fn recorded(&self, layer: &LayerId) -> Result<Recorded> {
         let row = self.store().read(|c| layers::chain(c, layer.as_str()))?.into_iter().next();
-        let diff_id = row.and_then(|row| row.diff_id.parse().ok());
-        let diff_id = diff_id.ok_or_else(|| {
+        let known = row.and_then(|row| Some((row.diff_id.parse().ok()?, row.parent)));
+        let (diff_id, parent) = known.ok_or_else(|| {
             Error::Invalid(format!("{} isn't recorded as a layer of an image", layer.as_str()))
         })?;
-        Ok(Recorded { layer: layer.clone(), diff_id })
+        let parent = parent.map(LayerId::new).transpose();
+        let parent = parent.map_err(|e| Error::Invalid(e.to_string()))?;
+        Ok(Recorded { layer: layer.clone(), diff_id, parent })
     }
 
     /// How many bytes [`reassemble`](Self::reassemble) will write. Where the
@@ -99,18 +103,15 @@ impl Engine {
         let len = outline.len();
         let mut out = Verified::new(out, &recorded.diff_id);
         look(self, &recorded.layer, view, |root| expand(outline, root, recorded, &mut out))?;
-        let (bytes, found) = out.finish();
-        if found != recorded.diff_id || bytes != len {
-            let problem = format!(
-                "its archive can't be put together again: it has digest {found}, and had {}",
-                recorded.diff_id
-            );
-            return Err(bad(recorded, problem, None));
-        }
-        Ok(Reassembled { bytes, by_outline: true })
+        out.expect(len, recorded)?;
+        Ok(Reassembled { bytes: len, by_outline: true })
     }
 
-    fn without_outline(&self, recorded: &Recorded, out: &mut dyn Write) -> Result<Reassembled> {
+    pub(super) fn without_outline(
+        &self,
+        recorded: &Recorded,
+        out: &mut dyn Write,
+    ) -> Result<Reassembled> {
         let mut out = Verified::new(out, &recorded.diff_id);
         let written = self.driver().diff(NodeRef::Layer(&recorded.layer), &mut out);
         match written {
@@ -140,25 +141,35 @@ fn expand(
     let (mut parts, path) = outline.parts()?;
     let mut files = Files::new(root);
     loop {
-        let done = match next(&mut parts, &path)? {
+        match next(&mut parts, &path)? {
             None => return Ok(()),
-            Some(Part::Bytes(bytes)) => out.write_all(&bytes).map_err(Failed::Out),
-            Some(Part::File(file)) => files.copy(&file, out).map_err(|failed| match failed {
-                Failed::File(problem, source) => {
-                    let path = OsStr::from_bytes(&file.path);
-                    Failed::File(format!("its file {path:?} is damaged: {problem}"), source)
-                }
-                other => other,
-            }),
-        };
-        done.map_err(|failed| match failed {
-            Failed::File(problem, source) => bad(recorded, problem, source.map(Into::into)),
-            Failed::Out(e) => Error::io("write", "the layer's archive", e),
-        })?;
+            Some(Part::Bytes(bytes)) => out.write_all(&bytes).map_err(unwritten)?,
+            Some(Part::File(file)) => {
+                files.copy(&file, out).map_err(|failed| failed.of(recorded, &file.path))?;
+            }
+        }
     }
 }
 
-fn next(parts: &mut dyn Read, path: &Path) -> Result<Option<Part>> {
+impl Failed {
+    /// The error that it is for a file of a layer.
+    pub(super) fn of(self, recorded: &Recorded, path: &[u8]) -> Error {
+        let path = OsStr::from_bytes(path);
+        match self {
+            Self::File(problem) => {
+                bad(recorded, format!("its file {path:?} is damaged: {problem}"), None)
+            }
+            Self::Unread(doing, e) => Error::io(doing, path, e),
+            Self::Out(e) => unwritten(e),
+        }
+    }
+}
+
+pub(super) fn unwritten(error: io::Error) -> Error {
+    Error::io("write", "the layer's archive", error)
+}
+
+pub(super) fn next(parts: &mut dyn Read, path: &Path) -> Result<Option<Part>> {
     format::next(parts).map_err(|e| match e.kind() {
         io::ErrorKind::UnexpectedEof => damaged(path, "it is cut off"),
         io::ErrorKind::InvalidData | io::ErrorKind::Other => damaged(path, e.to_string()),
@@ -175,15 +186,28 @@ fn bad(
 }
 
 /// Takes the digest of what passes.
-struct Verified<'a> {
+pub(super) struct Verified<'a> {
     out: &'a mut dyn Write,
     hasher: Hasher,
     bytes: u64,
 }
 
 impl<'a> Verified<'a> {
-    fn new(out: &'a mut dyn Write, expected: &Digest) -> Self {
+    pub(super) fn new(out: &'a mut dyn Write, expected: &Digest) -> Self {
         Self { out, hasher: Hasher::new(expected.algorithm()), bytes: 0 }
+    }
+
+    /// Fails unless what has passed are the `len` bytes that the layer came as.
+    pub(super) fn expect(self, len: u64, recorded: &Recorded) -> Result<()> {
+        let (bytes, found) = self.finish();
+        if found == recorded.diff_id && bytes == len {
+            return Ok(());
+        }
+        let problem = format!(
+            "its archive can't be put together again: it has digest {found}, and had {}",
+            recorded.diff_id
+        );
+        Err(bad(recorded, problem, None))
     }
 
     fn finish(self) -> (u64, Digest) {

@@ -1,5 +1,6 @@
 //! A layer's tree, from which the bytes of its files are read back.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,7 +11,7 @@ use flate2::Crc;
 use graphdriver_api::{DraftId, LayerId, MountRequest, NodeRef};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
-use sapwood_kit::at;
+use sapwood_kit::at::{self, FileId};
 
 use super::format::FileRef;
 use crate::engine::Engine;
@@ -26,29 +27,43 @@ pub(super) fn look<T>(
     view: &DraftId,
     work: impl FnOnce(BorrowedFd<'_>) -> Result<T>,
 ) -> Result<T> {
+    engine.driver().view(view, layer)?;
+    let looked = mounted(engine, view, work);
+    removed(engine, view, looked)
+}
+
+/// Lets `work` look at a draft's tree, mounted read-only.
+pub(super) fn mounted<T>(
+    engine: &Engine,
+    draft: &DraftId,
+    work: impl FnOnce(BorrowedFd<'_>) -> Result<T>,
+) -> Result<T> {
     let driver = engine.driver();
-    driver.view(view, layer)?;
-    let looked = driver.mount(view, &MountRequest::read_only()).map_err(Error::from).and_then(
-        |mut guard| {
-            let looked = match guard.root() {
-                Some(root) => work(root),
-                None => Err(Error::Invalid(format!("{} mounted nothing", driver.name()))),
-            };
-            guard.unmount()?;
-            looked
-        },
-    );
-    let removed = driver.remove(NodeRef::Draft(view));
-    let looked = looked?;
+    let mut guard = driver.mount(draft, &MountRequest::read_only())?;
+    let looked = match guard.root() {
+        Some(root) => work(root),
+        None => Err(Error::Invalid(format!("{} mounted nothing", driver.name()))),
+    };
+    guard.unmount()?;
+    looked
+}
+
+/// What came of work with a draft, which is removed. The work's own failure is
+/// the one to tell.
+pub(super) fn removed<T>(engine: &Engine, draft: &DraftId, done: Result<T>) -> Result<T> {
+    let removed = engine.driver().remove(NodeRef::Draft(draft));
+    let done = done?;
     removed?;
-    Ok(looked)
+    Ok(done)
 }
 
 /// Why a file's bytes weren't copied.
 #[derive(Debug)]
 pub(super) enum Failed {
     /// They aren't there as they were.
-    File(String, Option<io::Error>),
+    File(String),
+    /// They couldn't be read, which says nothing about them.
+    Unread(&'static str, io::Error),
     /// They couldn't be written.
     Out(io::Error),
 }
@@ -60,32 +75,49 @@ pub(super) struct Files<'a> {
     /// The directory of the last file: archives come mostly in path order.
     dir: Option<(Vec<u8>, OwnedFd)>,
     buffer: Vec<u8>,
+    /// The files that were read; `None` if nobody wants to know.
+    read: Option<HashSet<FileId>>,
 }
 
 impl<'a> Files<'a> {
     /// Those of the tree with this root.
     pub(super) fn new(root: BorrowedFd<'a>) -> Self {
-        Self { root, dir: None, buffer: vec![0; CHUNK] }
+        Self { root, dir: None, buffer: vec![0; CHUNK], read: None }
+    }
+
+    /// Remembers from now on which files were read: some 40 bytes each.
+    pub(super) fn remembering(self) -> Self {
+        Self { read: Some(HashSet::new()), ..self }
     }
 
     /// Writes the bytes of a file to `out`, if it has as many as it should
     /// have; and tells afterwards if they aren't those.
     pub(super) fn copy(&mut self, file: &FileRef, out: &mut dyn Write) -> Result<(), Failed> {
         let (fd, meta) = self.open(&file.path).map_err(|e| match e {
-            Errno::NOENT | Errno::NOTDIR => Failed::File("it isn't there any more".into(), None),
-            Errno::INVAL => Failed::File("it isn't a regular file any more".into(), None),
-            e => Failed::File("it can't be opened".into(), Some(e.into())),
+            Errno::NOENT | Errno::NOTDIR | Errno::LOOP => {
+                Failed::File("it isn't there any more".into())
+            }
+            Errno::INVAL => Failed::File("it isn't a regular file any more".into()),
+            e => Failed::Unread("open", e.into()),
         })?;
         if meta.size != file.size {
             let (found, size) = (meta.size, file.size);
-            return Err(Failed::File(format!("it has {found} bytes, and had {size}"), None));
+            return Err(Failed::File(format!("it has {found} bytes, and had {size}")));
         }
         let found = self.pass(&fd, file.size, out)?;
+        if let Some(read) = &mut self.read {
+            read.insert(meta.id);
+        }
         if found == file.crc {
             Ok(())
         } else {
-            Err(Failed::File("its bytes aren't those that it was loaded with".into(), None))
+            Err(Failed::File("its bytes aren't those that it was loaded with".into()))
         }
+    }
+
+    /// The files that were read, whether or not they were as they should be.
+    pub(super) fn into_read(self) -> HashSet<FileId> {
+        self.read.unwrap_or_default()
     }
 
     /// Resolved as when the layer was unpacked: symbolic links on the way are
@@ -113,10 +145,10 @@ impl<'a> Files<'a> {
             let want = usize::try_from(left).map_or(CHUNK, |left| left.min(CHUNK));
             let room = self.buffer.get_mut(..want).unwrap_or_default();
             let got = match rustix::io::read(fd, room) {
-                Ok(0) => return Err(Failed::File("it was cut short just now".into(), None)),
+                Ok(0) => return Err(Failed::File("it was cut short just now".into())),
                 Ok(got) => got,
                 Err(Errno::INTR) => continue,
-                Err(e) => return Err(Failed::File("it can't be read".into(), Some(e.into()))),
+                Err(e) => return Err(Failed::Unread("read", e.into())),
             };
             let bytes = self.buffer.get(..got).unwrap_or_default();
             crc.update(bytes);

@@ -20,6 +20,8 @@ use sha2::{Digest, Sha256};
 /// What a hostile archive's image is called.
 pub(crate) const EVIL: &str = "evil:1";
 
+const CHECK: [&str; 3] = ["storage", "check", "--content"];
+
 /// A store with an image, and a folder that nothing may touch.
 pub(crate) struct Target {
     pub(crate) sapwood: Sapwood,
@@ -36,6 +38,8 @@ impl Target {
         let this = Self { sapwood, rest: Inventory::new(), canary };
         let good = this.write("good.tar", &docker(&tar::Tar::new().dir("etc").file("etc/x").end()));
         this.sapwood.ok(["load", "-q", "-i", &good]);
+        // Makes what every layer has once something was made on it.
+        this.sapwood.ok(CHECK);
         let rest = this.inventory();
         Self { rest, ..this }
     }
@@ -74,6 +78,8 @@ impl Target {
         let what = format!("{what}, {}: {}: {said}", args[0], done.status);
         let as_expected = match (done.status.code(), expected) {
             (Some(0), Outcome::Unpacked | Outcome::Either) => {
+                // Whatever it is in the tree, it is what the archive says.
+                self.sapwood.ok(CHECK);
                 self.sapwood.ok(["rmi", EVIL]);
                 true
             }

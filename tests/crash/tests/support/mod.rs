@@ -46,6 +46,7 @@ pub struct Bench {
 #[derive(Debug)]
 pub struct Ended {
     pub status: ExitStatus,
+    pub stdout: String,
     pub stderr: String,
     pub points: Points,
 }
@@ -240,6 +241,7 @@ fn folders(folder: &Path) -> Vec<PathBuf> {
 fn ended(done: &Output, trace: &Path) -> Ended {
     Ended {
         status: done.status,
+        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
         stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
         points: Points::read(trace).unwrap(),
     }

@@ -13,6 +13,7 @@ use std::path::Path;
 use graphdriver_api::{ErrorKind, Limits, Op, Result};
 use rustix::fs::{Mode, OFlags};
 use sapwood_kit::archive::{self, Form, Outcome};
+use sapwood_kit::compare::Compare;
 use sapwood_kit::diff::Trees;
 
 pub(crate) use tar::{Item, archive};
@@ -30,6 +31,15 @@ pub(crate) fn apply(root: &Path, tar: &[u8]) -> Result<Outcome> {
 
 pub(crate) fn apply_as(form: Form, root: &Path, mut tar: &[u8]) -> Result<Outcome> {
     archive::apply(open(root), &mut tar, form, &Limits::default())
+}
+
+/// In what one tree isn't the other, as the kit tells it to people.
+pub(crate) fn compared(expected: &Path, found: &Path) -> Vec<String> {
+    let (expected, found) = (open(expected), open(found));
+    let trees = Compare { expected: expected.as_fd(), found: found.as_fd(), known: &|_| false };
+    let mut all = Vec::new();
+    trees.whole(&mut |difference| all.push(difference.to_string())).unwrap();
+    all
 }
 
 /// The difference of two trees as a layer archive.
