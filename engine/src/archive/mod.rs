@@ -6,6 +6,7 @@
 //! read, and verified, while they are unpacked.
 
 mod compression;
+mod content;
 mod docker;
 mod folder;
 mod found;
@@ -25,8 +26,10 @@ use crate::image::Limits;
 use source::Source;
 
 pub(crate) use compression::{Compression, Decoding, MAGIC_LEN};
-pub(crate) use found::{FoundImage, LayerFile, wrong_digest};
-pub(crate) use member::MemberReader;
+pub(crate) use content::Content;
+pub(crate) use found::{
+    FoundImage, LayerFile, Manifest, check_count, check_digest, read_config, wrong_digest,
+};
 pub(crate) use platform::Platform;
 pub(crate) use problem::Problem;
 
