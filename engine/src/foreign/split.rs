@@ -7,6 +7,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use rustix::io::Errno;
+use tar::Header;
 
 use super::ground::Ground;
 use super::record::{Part, Record};
@@ -140,16 +141,22 @@ impl Opened {
 
     /// Goes to the next part; `false` at the end.
     fn advance(&mut self) -> io::Result<bool> {
-        self.bytes.clear();
-        self.position = 0;
         match self.record.next_part().map_err(cut_off)? {
             None => return Ok(false),
-            Some(Part::Bytes(bytes)) => self.bytes.extend_from_slice(bytes),
+            Some(Part::Bytes(bytes)) => {
+                self.bytes.clear();
+                self.position = 0;
+                self.bytes.extend_from_slice(bytes);
+                return Ok(true);
+            }
             Some(Part::File { size: 0, .. }) => {}
             Some(Part::File { name, size }) => {
+                check_dense(&self.bytes, name, size)?;
                 self.file = Some(Current::open(&mut self.tree, name, size)?);
             }
         }
+        self.bytes.clear();
+        self.position = 0;
         Ok(true)
     }
 }
@@ -165,6 +172,23 @@ fn cut_off(error: io::Error) -> io::Error {
         }
         _ => error,
     }
+}
+
+/// Of a sparse file, the record has the length with its holes, and neither
+/// where they are nor how the archive says so. `before` are the file's headers.
+fn check_dense(before: &[u8], name: &[u8], size: u64) -> io::Result<()> {
+    const MARK: &[u8] = b"GNU.sparse.";
+    let Some(header) = before.last_chunk::<512>().map(|block| Header::from_byte_slice(block))
+    else {
+        return Ok(());
+    };
+    let differs = header.entry_size().is_ok_and(|stored| stored != size);
+    if differs && before.windows(MARK.len()).any(|bytes| bytes == MARK) {
+        let why = "was sparse in the layer's archive, which tar-split can't give back (neither can \
+                   `docker save` or `podman save`); build the image again without sparse files";
+        return Err(bad(name, why));
+    }
+    Ok(())
 }
 
 /// A file on its way.

@@ -15,7 +15,7 @@ use sapwood_e2e::images::{Compression, Entry, Format, Image};
 use sapwood_engine::Engine;
 use sapwood_engine::image::Silent;
 use sapwood_engine::store::Root;
-use sapwood_fuzz::{Mutator, attributes, config, layer, reference};
+use sapwood_fuzz::{Mutator, attributes, config, layer, record, reference};
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |n| n.parse().unwrap())
@@ -89,6 +89,19 @@ fn access_lists() {
         "user::rwx\ngroup::r-x\nother::r-x\n",
     ]);
     fuzz(&corpus, 100_000, attributes);
+}
+
+#[test]
+fn records() {
+    let corpus = texts(&[
+        "{\"type\":2,\"payload\":\"ZXRjLwAAAAA=\",\"position\":0}\n\
+         {\"type\":1,\"name\":\"etc/\",\"payload\":null,\"position\":1}\n\
+         {\"type\":1,\"name\":\"a/../etc/\\u003cb\\u003e\",\"size\":2,\"payload\":\"YUbwAAAAAAA=\"}\n",
+        "{\"type\":1,\"name_raw\":\"Li4vLi4vZXRj/w==\",\"size\":70000,\"position\":7}\n\
+         {\"type\":2,\"payload\":\"\"}\n{\"type\":1,\"name\":\"/./x\"}\n",
+        "{\"type\":1,\"name\":\"../../etc/passwd\",\"size\":1}\n",
+    ]);
+    fuzz(&corpus, 100_000, record);
 }
 
 fn open(root: &Path) -> Engine {

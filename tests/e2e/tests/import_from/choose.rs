@@ -137,3 +137,13 @@ fn what_is_no_store_is_refused() {
     refused(&made.config(), "Not a directory");
     refused(&made.sapwood.root(), "graphRoot");
 }
+
+/// Who tries the wrong command is told the right one.
+#[test]
+fn loading_from_a_store_says_how_it_is_done() {
+    for kind in BOTH {
+        let made = Made::new(kind);
+        let (_, said) = made.sapwood.fails(["load", "-i", &store(&made)]);
+        assert!(said.contains("sapwood image import-from"), "{said}");
+    }
+}

@@ -68,6 +68,31 @@ fn images_of_podmans_vfs_come_over() {
     comes_over("vfs", "vfs");
 }
 
+/// Such a layer can't be given back by anybody: at least it is said why.
+#[test]
+fn a_layer_with_sparse_files_is_refused_with_the_reason() {
+    if !geteuid().is_root() {
+        return not_run("needs root: run as root");
+    }
+    let work = Work::new();
+    let tree = work.path("tree");
+    fs::create_dir(&tree).unwrap();
+    let file = fs::File::create(tree.join("holes")).unwrap();
+    file.set_len(3 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"data", 1 << 20).unwrap();
+    let archive = work.at("tree.tar");
+    tool("tar", &["-S", "--format=posix", "-C", tree.to_str().unwrap(), "-cf", &archive, "."]);
+    let podman = |args: &[&str]| store(&work, "podman", "vfs", args);
+    if podman(&["import", "-q", &archive, "sparse:1"]).is_none() {
+        return;
+    }
+    let sapwood = Sapwood::on("vfs");
+    let (_, said) = sapwood.fails(["image", "import-from", &work.at("store")]);
+    assert!(said.contains("\"./holes\" was sparse in the layer's archive"), "{said}");
+    is_clean(&sapwood);
+    assert_eq!(sapwood.ok(["images", "-q"]), "");
+}
+
 #[test]
 fn images_of_buildah_come_over() {
     if !geteuid().is_root() {
