@@ -12,9 +12,7 @@ use super::image::ForeignImage;
 use super::kind::Layout;
 use super::split::Split;
 use super::{Shelf, is_id};
-use crate::archive::{
-    Compression, FoundImage, LayerFile, Problem, check_count, check_digest, read_config,
-};
+use crate::archive::{Compression, FoundImage, LayerFile, Problem, check_digest, read_config};
 use crate::image::{ChainId, Digest, Limits};
 
 type Result<T> = std::result::Result<T, Problem>;
@@ -45,20 +43,31 @@ impl Docker {
     }
 
     fn path(&self, rest: &str) -> String {
-        format!("image/{}/{rest}", self.layout.driver)
+        format!("image/{}/{rest}", self.layout.driver())
     }
 
     fn config_path(&self, id: &str) -> String {
         self.path(&format!("imagedb/content/sha256/{id}"))
     }
 
+    fn layer_path(&self, chain: &ChainId, name: &str) -> String {
+        self.path(&format!("layerdb/sha256/{}/{name}", chain.hex()))
+    }
+
     /// What a layer's file says; without the file, the layer isn't whole.
     fn note(&self, chain: &ChainId, name: &str) -> Result<String> {
-        let path = self.path(&format!("layerdb/sha256/{}/{name}", chain.hex()));
+        let path = self.layer_path(chain, name);
         let bytes = self.ground.document(&path, MAX_NOTE)?.ok_or_else(|| missing(&path))?;
         String::from_utf8(bytes)
             .map(|text| text.trim_end().to_owned())
             .map_err(|e| Problem::because(format!("{path:?} can't be understood"), e))
+    }
+
+    /// Bytes of its files: about what its archive has. Only for the progress.
+    fn size(&self, chain: &ChainId) -> Result<u64> {
+        let size = self.ground.document(&self.layer_path(chain, "size"), MAX_NOTE)?;
+        let size = size.and_then(|text| String::from_utf8(text).ok());
+        Ok(size.and_then(|text| text.trim_end().parse().ok()).unwrap_or(0))
     }
 
     fn layer(&self, chain: &ChainId, diff_id: &Digest, limits: &Limits) -> Result<LayerFile> {
@@ -73,10 +82,9 @@ impl Docker {
         }
         let split = Split {
             ground: Arc::clone(&self.ground),
-            record: self.path(&format!("layerdb/sha256/{}/tar-split.json.gz", chain.hex())),
+            record: self.layer_path(chain, "tar-split.json.gz"),
             tree: self.layout.tree(&cache_id),
-            // Of the files; the headers between them come on top.
-            len: self.note(chain, "size")?.parse().unwrap_or(0),
+            len: self.size(chain)?,
             decoding: limits.decoding,
         };
         split.check()?;
@@ -114,7 +122,7 @@ impl Shelf for Docker {
         check_digest(&"its configuration", &bytes, &image.id)?;
         let config = read_config(bytes)?;
         let chains = ChainId::all(config.diff_ids());
-        let layers: Vec<_> = chains
+        let layers = chains
             .iter()
             .zip(config.diff_ids())
             .map(|(chain, diff_id)| {
@@ -122,7 +130,6 @@ impl Shelf for Docker {
                 self.layer(chain, diff_id, limits).map_err(|p| p.of(&part))
             })
             .collect::<Result<_>>()?;
-        check_count(&config, layers.len())?;
         let (names, digests) = (image.names.clone(), image.digests.clone());
         Ok(FoundImage { config, manifest: None, names, digests, layers })
     }

@@ -1,7 +1,5 @@
 //! An image in another engine's store, before anything of it is read.
 
-use std::cmp::Ordering;
-
 use crate::image::{Digest, Name, Reference, Repository, is_hex};
 
 /// An image as a store lists it.
@@ -75,20 +73,6 @@ impl ForeignImage {
 fn insert<T: Ord>(list: &mut Vec<T>, new: T) {
     if let Err(at) = list.binary_search_by(|old| old.cmp(&new)) {
         list.insert(at, new);
-    }
-}
-
-impl PartialOrd for ForeignImage {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ForeignImage {
-    /// By their first names; those without come last.
-    fn cmp(&self, other: &Self) -> Ordering {
-        let key = |image: &Self| (image.names.is_empty(), image.names.first().cloned());
-        key(self).cmp(&key(other)).then_with(|| self.id.cmp(&other.id))
     }
 }
 

@@ -14,32 +14,54 @@ pub enum Owner {
     Podman,
 }
 
-/// One of their drivers that keeps a layer's files as files.
+/// Where one of their drivers keeps images, and each layer's files as files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) owner: Owner,
-    pub(super) driver: &'static str,
+    /// The folder in which its images are listed.
+    lists: &'static str,
     /// What stands before and behind a layer's name in the path of its files.
     around: (&'static str, &'static str),
 }
 
 impl Layout {
     /// The directory with the files of the layer that the driver calls `id`.
-    /// With `vfs` the files of those below are there too, which doesn't
-    /// matter: the record says which are read.
+    /// Where those of the layers below are in it too, that doesn't matter: the
+    /// record says which are read.
     pub(super) fn tree(&self, id: &str) -> String {
         let (before, behind) = self.around;
-        format!("{before}/{id}{behind}")
+        format!("{before}{id}{behind}")
+    }
+
+    /// What its owner calls the driver.
+    pub(super) fn driver(&self) -> &'static str {
+        let name = match self.owner {
+            Owner::Docker => self.lists.strip_prefix(DOCKERS),
+            Owner::Podman => self.lists.strip_suffix(PODMANS),
+        };
+        name.unwrap_or(self.lists)
+    }
+
+    fn is(&self, owner: Owner, driver: &str) -> bool {
+        self.owner == owner && self.driver() == driver
     }
 }
 
+/// How the folders are called that list images: `image/DRIVER`, `DRIVER-images`.
+const DOCKERS: &str = "image/";
+const PODMANS: &str = "-images";
+
 /// Those that are read; of several that have images, the first is.
 const LAYOUTS: [Layout; 5] = [
-    Layout { owner: Owner::Podman, driver: "overlay", around: ("overlay", "/diff") },
-    Layout { owner: Owner::Podman, driver: "vfs", around: ("vfs/dir", "") },
-    Layout { owner: Owner::Docker, driver: "overlay2", around: ("overlay2", "/diff") },
-    Layout { owner: Owner::Docker, driver: "fuse-overlayfs", around: ("fuse-overlayfs", "/diff") },
-    Layout { owner: Owner::Docker, driver: "vfs", around: ("vfs/dir", "") },
+    Layout { owner: Owner::Podman, lists: "overlay-images", around: ("overlay/", "/diff") },
+    Layout { owner: Owner::Podman, lists: "vfs-images", around: ("vfs/dir/", "") },
+    Layout { owner: Owner::Docker, lists: "image/overlay2", around: ("overlay2/", "/diff") },
+    Layout {
+        owner: Owner::Docker,
+        lists: "image/fuse-overlayfs",
+        around: ("fuse-overlayfs/", "/diff"),
+    },
+    Layout { owner: Owner::Docker, lists: "image/vfs", around: ("vfs/dir/", "") },
 ];
 
 /// Where containerd keeps content, beneath its own root.
@@ -51,7 +73,7 @@ const SAVE: &str = "`docker save` writes archives of them that `sapwood load` ta
 /// What the folder is.
 pub(super) fn recognise(ground: &Ground) -> Result<Layout> {
     let found = drivers(ground)?;
-    let known = |layout: &&Layout| found.contains(&(layout.owner, layout.driver.to_owned()));
+    let known = |layout: &&Layout| found.iter().any(|(owner, name)| layout.is(*owner, name));
     let mut layouts: Vec<_> = LAYOUTS.iter().filter(known).copied().collect();
     let empty = |layout: &Layout| has_no_images(ground, layout).map(|none| (none, *layout));
     let looked: Vec<_> = layouts.iter().map(empty).collect::<Result<_>>()?;
@@ -78,7 +100,7 @@ pub(super) fn recognise(ground: &Ground) -> Result<Layout> {
 fn drivers(ground: &Ground) -> Result<Vec<(Owner, String)>> {
     let mut found = Vec::new();
     for name in ground.names(".")?.iter() {
-        if let Some(driver) = name.name.to_str().and_then(|name| name.strip_suffix("-images")) {
+        if let Some(driver) = name.name.to_str().and_then(|name| name.strip_suffix(PODMANS)) {
             found.push((Owner::Podman, driver.to_owned()));
         }
     }
@@ -92,12 +114,10 @@ fn drivers(ground: &Ground) -> Result<Vec<(Owner, String)>> {
 }
 
 fn has_no_images(ground: &Ground, layout: &Layout) -> Result<bool> {
-    let driver = layout.driver;
+    let lists = layout.lists;
     Ok(match layout.owner {
-        Owner::Podman => ground.file(&format!("{driver}-images/images.json"))?.is_none(),
-        Owner::Docker => {
-            ground.names(&format!("image/{driver}/imagedb/content/sha256"))?.is_empty()
-        }
+        Owner::Podman => ground.file(&format!("{lists}/images.json"))?.is_none(),
+        Owner::Docker => ground.names(&format!("{lists}/imagedb/content/sha256"))?.is_empty(),
     })
 }
 
@@ -121,8 +141,8 @@ fn tell_others(first: &Layout, looked: &[(bool, Layout)]) {
             tracing::warn!(
                 "there are images of {:?}'s driver {} too, which aren't read beside those of {}",
                 other.owner,
-                other.driver,
-                first.driver
+                other.driver(),
+                first.driver()
             );
         }
     }
@@ -148,7 +168,7 @@ mod tests {
     fn driver(files: &[&str]) -> (Owner, &'static str) {
         let (_dir, ground) = store(files);
         let layout = recognise(&ground).unwrap();
-        (layout.owner, layout.driver)
+        (layout.owner, layout.driver())
     }
 
     #[track_caller]

@@ -76,7 +76,7 @@ impl ForeignStore {
             Owner::Docker => Box::new(Docker::new(ground, layout)),
             Owner::Podman => Box::new(Podman::open(ground, layout)?),
         };
-        Ok(Self { name: name.to_owned(), owner: layout.owner, driver: layout.driver, shelf })
+        Ok(Self { name: name.to_owned(), owner: layout.owner, driver: layout.driver(), shelf })
     }
 
     /// What messages call it.
@@ -104,7 +104,9 @@ impl ForeignStore {
     /// [`Error::BadArchive`] for lists that can't be read.
     pub fn images(&self) -> Result<Vec<ForeignImage>> {
         let mut images = self.shelf.images().map_err(|p| p.in_archive(&self.name))?;
-        images.sort();
+        images.sort_by_cached_key(|image| {
+            (image.names.is_empty(), image.names.first().cloned(), image.id.clone())
+        });
         Ok(images)
     }
 

@@ -79,7 +79,7 @@ pub(super) struct Podman {
 
 impl Podman {
     pub(super) fn open(ground: Arc<Ground>, layout: Layout) -> Result<Self> {
-        let driver = layout.driver;
+        let driver = layout.driver();
         let list: Option<List<ImageRow>> =
             ground.json(&format!("{driver}-images/images.json"), MAX_BYTES)?;
         let images = list.into_iter().flat_map(|l| l.0).map(|row| (row.id.clone(), row)).collect();
@@ -94,7 +94,7 @@ impl Podman {
         // What isn't lower-case letters, digits and dots is written in base64.
         let plain = key.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.'));
         let name = if plain { key.to_owned() } else { format!("={}", STANDARD.encode(key)) };
-        let path = format!("{}-images/{id}/{name}", self.layout.driver);
+        let path = format!("{}-images/{id}/{name}", self.layout.driver());
         self.ground.document(&path, limits.documents.bytes)
     }
 
@@ -165,7 +165,7 @@ impl Podman {
         }
         let split = Split {
             ground: Arc::clone(&self.ground),
-            record: format!("{}-layers/{}.tar-split.gz", self.layout.driver, row.id),
+            record: format!("{}-layers/{}.tar-split.gz", self.layout.driver(), row.id),
             tree: self.layout.tree(&row.id),
             len: row.len.and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
             decoding: limits.decoding,

@@ -30,7 +30,7 @@ fn images_are_named_as_they_are_there() {
         refused("No:Such:Name", "can't name an image");
         match kind {
             Kind::Podman => {
-                drop(made.sapwood.ok(["image", "import-from", &store(&made), "made:1"]))
+                drop(made.sapwood.ok(["image", "import-from", &store(&made), "made:1"]));
             }
             Kind::Docker => refused("made:1", "no such image"),
         }
@@ -81,7 +81,7 @@ fn images_without_names_come_when_asked_for() {
         let made = Made::new(kind);
         match kind {
             Kind::Podman => {
-                made.edit("overlay-images/images.json", |r| r[0]["names"] = json!(null))
+                made.edit("overlay-images/images.json", |r| r[0]["names"] = json!(null));
             }
             Kind::Docker => fs::remove_file(made.path("image/overlay2/repositories.json")).unwrap(),
         }

@@ -67,7 +67,7 @@ fn images_of_dockers_vfs_come_over() {
 
 #[test]
 fn images_of_dockers_fuse_overlayfs_come_over() {
-    if !std::path::Path::new("/usr/bin/fuse-overlayfs").exists() {
+    if !std::path::Path::new("/usr/bin/fuse-overlayfs").is_file() {
         return not_run("fuse-overlayfs isn't installed: apt-get install fuse-overlayfs");
     }
     comes_over("fuse-overlayfs", "overlay2");
