@@ -15,7 +15,7 @@ use serde::Deserialize;
 /// Bytes of one line at most. Between two files lie headers, at most those
 /// that the layer's own limits allow; behind the last file there may be some
 /// MiB of zeros in one line.
-const MAX_LINE: u64 = 16 << 20;
+const MAX_LINE: u64 = 8 << 20;
 
 /// The numbers that tar-split gives to its kinds of entries.
 const FILE: u64 = 1;
@@ -57,7 +57,7 @@ struct Line<'a> {
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Reads a record, a line at a time. Memory: twice the longest line, which has
-/// 16 MiB at most.
+/// 8 MiB at most.
 #[derive(Debug)]
 pub struct Record<R> {
     lines: R,
@@ -210,7 +210,7 @@ mod tests {
         let endless = io::BufReader::new(io::repeat(b' '));
         let mut record = Record::new(endless);
         let error = record.next_part().unwrap_err().to_string();
-        assert!(error.contains("more than 16 MiB"), "{error}");
+        assert!(error.contains("more than 8 MiB"), "{error}");
         assert!(record.line.capacity() < 64 << 20);
     }
 }

@@ -107,7 +107,7 @@ fn records_that_say_something_else_are_refused() {
             (json!({ "type": 1, "name": "etc/three", "size": 0 }), "damaged"),
             (json!({ "type": 3 }), "of type 3"),
             (json!({ "type": 2, "payload": STANDARD.encode(vec![0; 70_000]) }), "damaged"),
-            (json!({ "type": 2, "payload": "A".repeat(17 << 20) }), "more than 16 MiB"),
+            (json!({ "type": 2, "payload": "A".repeat(9 << 20) }), "more than 8 MiB"),
         ];
         for (line, why) in cases {
             let mut lines = good.clone();
