@@ -140,12 +140,12 @@ fn a_record_that_is_a_bomb_is_refused() {
 #[test]
 fn ids_that_are_paths_are_refused() {
     let made = Made::new(Kind::Podman);
-    for id in ["../../etc", "/etc", "", "a/b"] {
+    for id in ["../../etc", "/etc", "a/b", "\u{ff}"] {
         made.edit("overlay-layers/layers.json", |rows| {
             rows[1]["parent"] = json!(id);
             rows[0]["id"] = json!(id);
         });
-        made.refuses(&[NAME]);
+        made.refuses(&[NAME, "which is no ID"]);
     }
     made.edit("overlay-images/images.json", |rows| rows[0]["id"] = json!("../../../etc"));
     let store = made.store();

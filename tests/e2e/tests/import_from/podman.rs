@@ -6,14 +6,14 @@ use rustix::process::geteuid;
 use sapwood_e2e::Sapwood;
 
 use crate::theirs::{Work, ids, is_clean, ours, works};
-use crate::tools::{not_run, tool};
+use crate::tools::{fenced, not_run, tool};
 
 const NAME: &str = "localhost/rich:1";
 
 fn store(work: &Work, program: &str, driver: &str, args: &[&str]) -> Option<String> {
     let (root, run) = (work.at("store"), work.at("run"));
     let own = ["--root", &root, "--runroot", &run, "--storage-driver", driver];
-    tool(program, &[&own, args].concat())
+    fenced(program, &[&own, args].concat())
 }
 
 /// Loads, tags, builds on it; then all comes over.
@@ -66,6 +66,42 @@ fn images_of_podmans_overlay_come_over() {
 #[test]
 fn images_of_podmans_vfs_come_over() {
     comes_over("vfs", "vfs");
+}
+
+/// Whatever goes and comes there meanwhile: an import is whole, or an error in
+/// one line that leaves nothing.
+#[test]
+fn a_store_that_changes_meanwhile_does_no_harm() {
+    if !geteuid().is_root() {
+        return not_run("needs root: run as root");
+    }
+    let work = Work::new();
+    let seed = work.seed(NAME);
+    let podman = |args: &[&str]| store(&work, "podman", "overlay", args);
+    if podman(&["load", "-q", "-i", &seed]).is_none() {
+        return;
+    }
+    let (sapwood, path) = (Sapwood::on("vfs"), work.at("store"));
+    std::thread::scope(|scope| {
+        let changing = scope.spawn(|| {
+            for _ in 0..8 {
+                podman(&["rmi", "-f", NAME]).unwrap();
+                podman(&["load", "-q", "-i", &seed]).unwrap();
+            }
+        });
+        while !changing.is_finished() {
+            let done = sapwood.output(["image", "import-from", &path]);
+            let said = String::from_utf8(done.stderr).unwrap();
+            match done.status.code() {
+                Some(0) => drop(sapwood.ok(["rmi", NAME])),
+                Some(1) => assert_eq!(said.lines().count(), 1, "{said}"),
+                status => panic!("{status:?}: {said}"),
+            }
+            is_clean(&sapwood);
+        }
+    });
+    sapwood.ok(["image", "import-from", &path]);
+    works(&sapwood, NAME);
 }
 
 /// Such a layer can't be given back by anybody: at least it is said why.

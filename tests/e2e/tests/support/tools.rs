@@ -26,13 +26,26 @@ pub fn tool(name: &str, args: &[&str]) -> Option<String> {
             Some(String::from_utf8(done.stdout).unwrap())
         }
         Err(e) => {
-            not_run(&format!("{name}: {e}: apt-get install {name}"));
+            not_run(&format!("{name}: {e}: apt-get install {}", package(name)));
             None
         }
     }
 }
 
-/// A daemon on a data root of its own, that ends with the value.
+fn package(program: &str) -> &str {
+    if program == "dockerd" { "docker.io" } else { program }
+}
+
+/// As [`tool`], in a mount namespace of its own: what it leaves mounted goes
+/// with it.
+#[track_caller]
+pub fn fenced(name: &str, args: &[&str]) -> Option<String> {
+    tool(name, &["--version"])?;
+    tool("unshare", &[&["--mount", "--", name], args].concat())
+}
+
+/// A daemon on a data root and in a mount namespace of its own, that ends with
+/// the value.
 pub struct Docker {
     folder: PathBuf,
     daemon: Child,
@@ -42,10 +55,19 @@ impl Docker {
     /// With everything in `folder`; the data root is `docker` in it. `None`,
     /// told as not run, where there is no daemon that runs.
     pub fn start(folder: &Path, driver: &str) -> Option<Self> {
+        tool("dockerd", &["--version"])?;
         let at = |name: &str| folder.join(name);
         let log = File::create(at("docker.log")).unwrap();
-        let daemon = Command::new("dockerd")
-            .args(["--storage-driver", driver, "--iptables=false", "--ip6tables=false"])
+        let daemon = Command::new("unshare")
+            .args([
+                "--mount",
+                "--",
+                "dockerd",
+                "--storage-driver",
+                driver,
+                "--iptables=false",
+                "--ip6tables=false",
+            ])
             .args(["--bridge=none", "--host", &socket(folder)])
             .arg("--data-root")
             .arg(at("docker"))
@@ -56,14 +78,8 @@ impl Docker {
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
-            .spawn();
-        let daemon = match daemon {
-            Ok(daemon) => daemon,
-            Err(e) => {
-                not_run(&format!("dockerd: {e}: apt-get install docker.io"));
-                return None;
-            }
-        };
+            .spawn()
+            .unwrap();
         Self { folder: folder.to_owned(), daemon }.ready()
     }
 
