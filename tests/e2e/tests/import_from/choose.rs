@@ -2,9 +2,10 @@
 
 use std::fs;
 
+use sapwood_e2e::images::Owner;
 use serde_json::json;
 
-use crate::made::{BOTH, Kind, Made, NAME};
+use crate::made::{BOTH, Made, NAME};
 
 fn store(made: &Made) -> String {
     made.store().to_str().unwrap().to_owned()
@@ -12,8 +13,8 @@ fn store(made: &Made) -> String {
 
 #[test]
 fn images_are_named_as_they_are_there() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let digest = format!("sha256:{}", made.id);
         for image in [NAME, &made.id, &made.id[..4], &digest, &digest[..12]] {
             let said = made.sapwood.ok(["image", "import-from", &store(&made), image, image]);
@@ -28,18 +29,18 @@ fn images_are_named_as_they_are_there() {
         refused("made:2", "no such image in");
         refused("0", "--list");
         refused("No:Such:Name", "can't name an image");
-        match kind {
-            Kind::Podman => {
+        match owner {
+            Owner::Podman => {
                 drop(made.sapwood.ok(["image", "import-from", &store(&made), "made:1"]));
             }
-            Kind::Docker => refused("made:1", "no such image"),
+            Owner::Docker => refused("made:1", "no such image"),
         }
     }
 }
 
 #[test]
 fn what_is_ambiguous_is_told() {
-    let made = Made::new(Kind::Podman);
+    let made = Made::new(Owner::Podman);
     made.edit("overlay-images/images.json", |rows| {
         let (mut other, prefix) = (rows[0].clone(), made.id[..3].to_owned());
         other["id"] = json!(format!("{prefix}{}", "0".repeat(61)));
@@ -54,8 +55,8 @@ fn what_is_ambiguous_is_told() {
 
 #[test]
 fn the_list_shows_and_changes_nothing() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let list = ["image", "import-from", "--list", &store(&made)];
         let shown = made.sapwood.ok(list);
         assert!(shown.contains(&format!("{NAME}   {}", &made.id[..12])), "{shown}");
@@ -77,13 +78,15 @@ fn the_list_shows_and_changes_nothing() {
 
 #[test]
 fn images_without_names_come_when_asked_for() {
-    for kind in BOTH {
-        let made = Made::new(kind);
-        match kind {
-            Kind::Podman => {
+    for owner in BOTH {
+        let made = Made::new(owner);
+        match owner {
+            Owner::Podman => {
                 made.edit("overlay-images/images.json", |r| r[0]["names"] = json!(null));
             }
-            Kind::Docker => fs::remove_file(made.path("image/overlay2/repositories.json")).unwrap(),
+            Owner::Docker => {
+                fs::remove_file(made.path("image/overlay2/repositories.json")).unwrap();
+            }
         }
         made.refuses(&["no image in", "-a takes those without"]);
         let said = made.sapwood.ok(["image", "import-from", "-a", &store(&made)]);
@@ -94,14 +97,14 @@ fn images_without_names_come_when_asked_for() {
 /// Docker notes where an image was pulled from, without its manifest.
 #[test]
 fn digests_that_an_image_is_known_by_come_over() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let digest = format!("quay.io/x/y@sha256:{}", "d".repeat(64));
-        match kind {
-            Kind::Podman => made.edit("overlay-images/images.json", |rows| {
+        match owner {
+            Owner::Podman => made.edit("overlay-images/images.json", |rows| {
                 rows[0]["names"].as_array_mut().unwrap().push(json!(digest));
             }),
-            Kind::Docker => made.edit("image/overlay2/repositories.json", |names| {
+            Owner::Docker => made.edit("image/overlay2/repositories.json", |names| {
                 let id = format!("sha256:{}", made.id);
                 names["Repositories"]["quay.io/x/y"] = json!({ digest.clone(): id });
             }),
@@ -116,7 +119,7 @@ fn digests_that_an_image_is_known_by_come_over() {
 /// A name that was another image's is said to have moved, as by `load`.
 #[test]
 fn a_name_that_moves_is_told() {
-    let made = Made::new(Kind::Docker);
+    let made = Made::new(Owner::Docker);
     made.sapwood.ok(["tag", "other:1", NAME]);
     let said = made.import();
     assert!(said.starts_with(&format!("The name {NAME} was the image sha256:")), "{said}");
@@ -124,7 +127,7 @@ fn a_name_that_moves_is_told() {
 
 #[test]
 fn what_is_no_store_is_refused() {
-    let made = Made::new(Kind::Docker);
+    let made = Made::new(Owner::Docker);
     let empty = made.store().with_file_name("empty");
     fs::create_dir_all(empty.join("image/zfs/imagedb")).unwrap();
     let refused = |path: &std::path::Path, why: &str| {
@@ -141,8 +144,8 @@ fn what_is_no_store_is_refused() {
 /// Who tries the wrong command is told the right one.
 #[test]
 fn loading_from_a_store_says_how_it_is_done() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let (_, said) = made.sapwood.fails(["load", "-i", &store(&made)]);
         assert!(said.contains("sapwood image import-from"), "{said}");
     }

@@ -4,9 +4,10 @@
 use std::fs;
 use std::path::Path;
 
+use sapwood_e2e::images::Owner;
 use serde_json::json;
 
-use crate::made::{BOTH, Kind, Made, NAME};
+use crate::made::{BOTH, Made, NAME};
 use crate::theirs::is_clean;
 
 fn flip(path: &Path, position: usize) {
@@ -17,8 +18,8 @@ fn flip(path: &Path, position: usize) {
 
 #[test]
 fn a_store_with_nothing_wrong_comes_over() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         assert_eq!(made.import(), format!("Imported image: {NAME}\n"));
         let shown = made.sapwood.json(["inspect", NAME]);
         assert_eq!(shown[0]["Id"], format!("sha256:{}", made.id));
@@ -39,9 +40,9 @@ fn refuses_layer(made: &Made, layer: usize, words: &[&str]) {
 
 #[test]
 fn a_changed_file_is_found() {
-    for kind in BOTH {
+    for owner in BOTH {
         for (layer, file) in [(0, "etc/two"), (1, "etc/three")] {
-            let made = Made::new(kind);
+            let made = Made::new(owner);
             flip(&made.tree(layer).join(file), 77);
             refuses_layer(&made, layer, &["is damaged: its digest is sha256:"]);
             flip(&made.tree(layer).join(file), 77);
@@ -52,8 +53,8 @@ fn a_changed_file_is_found() {
 
 #[test]
 fn a_file_that_is_shorter_or_gone_is_named() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let file = made.tree(1).join("etc/three");
         fs::write(&file, "short").unwrap();
         refuses_layer(&made, 1, &["\"etc/three\" has 5 bytes, and had 70000"]);
@@ -66,8 +67,8 @@ fn a_file_that_is_shorter_or_gone_is_named() {
 
 #[test]
 fn a_record_that_is_missing_or_cut_off_is_told() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let (good, lines) = (fs::read(made.record(0)).unwrap(), made.lines(0));
         for len in [0, 5, good.len() / 2, good.len() - 1] {
             fs::write(made.record(0), &good[..len]).unwrap();
@@ -86,8 +87,8 @@ fn a_record_that_is_missing_or_cut_off_is_told() {
 
 #[test]
 fn a_flipped_bit_in_a_record_is_found() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let len = fs::read(made.record(1)).unwrap().len();
         for position in [0, 3, 20, len / 2, len - 6, len - 2] {
             flip(&made.record(1), position);
@@ -103,8 +104,8 @@ fn a_flipped_bit_in_a_record_is_found() {
 
 #[test]
 fn damaged_documents_are_told() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let config = fs::read(made.config()).unwrap();
         flip(&made.config(), 9);
         made.refuses(&[NAME, "its configuration is damaged: its digest is sha256:"]);
@@ -120,7 +121,7 @@ fn damaged_documents_are_told() {
 #[test]
 fn damaged_lists_of_podmans_are_told() {
     for list in ["overlay-images/images.json", "overlay-layers/layers.json"] {
-        let made = Made::new(Kind::Podman);
+        let made = Made::new(Owner::Podman);
         let good = fs::read(made.path(list)).unwrap();
         for text in [&good[..good.len() / 2], b"", b"{}", b"[[]]", b"[{\"id\": 5}]"] {
             fs::write(made.path(list), text).unwrap();
@@ -129,18 +130,18 @@ fn damaged_lists_of_podmans_are_told() {
         fs::write(made.path(list), good).unwrap();
         made.import();
     }
-    let made = Made::new(Kind::Podman);
+    let made = Made::new(Owner::Podman);
     fs::write(made.config().with_file_name("manifest"), "{}").unwrap();
     made.refuses(&[NAME, "its manifest isn't the one"]);
 }
 
 #[test]
 fn damaged_notes_of_dockers_are_told() {
-    let made = Made::new(Kind::Docker);
+    let made = Made::new(Owner::Docker);
     let names = "image/overlay2/repositories.json";
     fs::write(made.path(names), "{\"Repositories\":").unwrap();
     made.refuses(&[names, "can't be understood"]);
-    let made = Made::new(Kind::Docker);
+    let made = Made::new(Owner::Docker);
     for (note, text, why) in [
         ("diff", made.diff_ids[0].as_str(), "as its diff ID"),
         ("cache-id", "../../../etc", "as its cache ID"),
@@ -161,7 +162,7 @@ fn damaged_notes_of_dockers_are_told() {
 #[test]
 fn layers_that_are_not_whole_are_told() {
     let layers = "overlay-layers/layers.json";
-    let made = Made::new(Kind::Podman);
+    let made = Made::new(Owner::Podman);
     made.edit(layers, |rows| rows[1]["flags"] = json!({ "incomplete": true }));
     refuses_layer(&made, 1, &["incomplete"]);
     made.edit(layers, |rows| {
@@ -181,7 +182,7 @@ fn layers_that_are_not_whole_are_told() {
 /// The other images come over all the same, and the exit status tells.
 #[test]
 fn one_that_is_damaged_does_not_keep_the_others() {
-    let made = Made::new(Kind::Docker);
+    let made = Made::new(Owner::Docker);
     let other = "9".repeat(64);
     made.edit("image/overlay2/repositories.json", |names| {
         names["Repositories"]["gone"] = json!({ "gone:1": format!("sha256:{other}") });

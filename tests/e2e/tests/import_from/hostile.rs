@@ -9,9 +9,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::write::GzEncoder;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
+use sapwood_e2e::images::Owner;
 use serde_json::{Value, json};
 
-use crate::made::{BOTH, Kind, Made, NAME};
+use crate::made::{BOTH, Made, NAME};
 
 /// The place of a file's entry among the lines.
 fn line_of(lines: &[Value], name: &str) -> usize {
@@ -20,8 +21,8 @@ fn line_of(lines: &[Value], name: &str) -> usize {
 
 #[test]
 fn names_that_lead_out_are_refused() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let good = made.lines(1);
         let at = line_of(&good, "etc/three");
         for name in ["../../../../etc/passwd", "etc/../../three", "/../etc/passwd", ".."] {
@@ -43,8 +44,8 @@ fn names_that_lead_out_are_refused() {
 
 #[test]
 fn links_and_devices_in_place_of_files_are_refused() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let file = made.tree(1).join("etc/three");
         let secret = made.store().with_file_name("secret");
         fs::rename(&file, &secret).unwrap();
@@ -73,8 +74,8 @@ fn links_and_devices_in_place_of_files_are_refused() {
 
 #[test]
 fn folders_that_are_links_are_not_followed() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let moved = made.store().with_file_name("moved");
         fs::rename(made.tree(1), &moved).unwrap();
         symlink(&moved, made.tree(1)).unwrap();
@@ -98,8 +99,8 @@ fn folders_that_are_links_are_not_followed() {
 /// The digest says the truth about whatever else a record claims.
 #[test]
 fn records_that_say_something_else_are_refused() {
-    for kind in BOTH {
-        let made = Made::new(kind);
+    for owner in BOTH {
+        let made = Made::new(owner);
         let good = made.lines(1);
         let at = line_of(&good, "etc/three");
         let cases: [(Value, &str); 5] = [
@@ -127,7 +128,7 @@ fn records_that_say_something_else_are_refused() {
 /// More than a gigabyte of zeros, from a megabyte.
 #[test]
 fn a_record_that_is_a_bomb_is_refused() {
-    let made = Made::new(Kind::Podman);
+    let made = Made::new(Owner::Podman);
     let zeros = json!({ "type": 2, "payload": STANDARD.encode(vec![0; 3 << 20]) });
     let mut bomb = fs::read(made.record(1)).unwrap();
     let mut member = GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -139,7 +140,7 @@ fn a_record_that_is_a_bomb_is_refused() {
 
 #[test]
 fn ids_that_are_paths_are_refused() {
-    let made = Made::new(Kind::Podman);
+    let made = Made::new(Owner::Podman);
     for id in ["../../etc", "/etc", "a/b", "\u{ff}"] {
         made.edit("overlay-layers/layers.json", |rows| {
             rows[1]["parent"] = json!(id);
@@ -162,7 +163,7 @@ fn ids_that_are_paths_are_refused() {
 
 #[test]
 fn names_that_none_can_have_are_left_out_and_told() {
-    let made = Made::new(Kind::Podman);
+    let made = Made::new(Owner::Podman);
     made.edit("overlay-images/images.json", |rows| {
         rows[0]["names"] = json!([NAME, "No:Such\u{1b}[31m:x", "x".repeat(300)]);
     });
