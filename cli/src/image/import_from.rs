@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use clap::Args;
 use sapwood_engine::Engine;
-use sapwood_engine::foreign::{ForeignImage, ForeignStore};
+use sapwood_engine::foreign::{ForeignImage, ForeignStore, Owner};
 use sapwood_engine::image::{Imported, Name, Offer};
 use serde::Serialize;
 
@@ -60,17 +60,22 @@ pub fn import_from(engine: &Engine, args: &ImportFromArgs) -> Result<(), Failure
         return finish(&failures);
     }
     if chosen.is_empty() && failures.is_empty() {
-        return Err(Failure::new(format!(
-            "no image in {} has a name{}",
-            store.name(),
-            if images.is_empty() {
-                ", nor is there any without"
-            } else {
-                "; -a takes those without"
-            }
-        )));
+        return Err(nothing_there(&store, &images));
     }
     import(engine, &store, &chosen, failures, args.quiet)
+}
+
+/// Why there is nothing to do, and what there may be.
+fn nothing_there(store: &ForeignStore, images: &[ForeignImage]) -> Failure {
+    let name = store.name();
+    Failure::new(match (images.is_empty(), store.owner()) {
+        (false, _) => format!("no image in {name} has a name; -a takes those without"),
+        (true, Owner::Podman) => format!("there are no images in {name}"),
+        (true, Owner::Docker) => format!(
+            "there are no images in {name}; if `docker images` lists some, they are in containerd's \
+             image store, which isn't read: `docker save` writes archives that `sapwood load` takes"
+        ),
+    })
 }
 
 /// One that can't be chosen, or taken over, doesn't keep the others.

@@ -73,21 +73,21 @@ const SAVE: &str = "`docker save` writes archives of them that `sapwood load` ta
 /// What the folder is.
 pub(super) fn recognise(ground: &Ground) -> Result<Layout> {
     let found = drivers(ground)?;
-    let known = |layout: &&Layout| found.iter().any(|(owner, name)| layout.is(*owner, name));
-    let mut layouts: Vec<_> = LAYOUTS.iter().filter(known).copied().collect();
-    let empty = |layout: &Layout| has_no_images(ground, layout).map(|none| (none, *layout));
-    let looked: Vec<_> = layouts.iter().map(empty).collect::<Result<_>>()?;
+    let there = |layout: &&Layout| found.iter().any(|(owner, name)| layout.is(*owner, name));
+    let look = |layout: &Layout| has_no_images(ground, layout).map(|none| (none, *layout));
+    let looked: Vec<_> = LAYOUTS.iter().filter(there).map(look).collect::<Result<_>>()?;
     if let Some((_, first)) = looked.iter().find(|(none, _)| !none) {
         tell_others(first, &looked);
         return Ok(*first);
     }
     refuse_containerd(ground)?;
-    match (layouts.pop(), found.first()) {
-        (Some(layout), _) => Ok(layout),
-        (None, Some((owner, driver))) => Err(Problem::new(format!(
+    let unread = |(owner, name): &&(Owner, String)| !LAYOUTS.iter().any(|l| l.is(*owner, name));
+    match (found.iter().find(unread), looked.first()) {
+        (Some((owner, driver)), _) => Err(Problem::new(format!(
             "its images are kept by {owner:?}'s driver {driver}, which isn't read; overlay2, \
              overlay, fuse-overlayfs and vfs are. Save them there, and load the archives"
         ))),
+        (None, Some((_, empty))) => Ok(*empty),
         (None, None) => Err(Problem::new(
             "it isn't a store of Docker's or Podman's: neither image/overlay2 nor overlay-images \
              is in it. Give the folder that `docker info` calls \"Docker Root Dir\", or `podman \
@@ -100,13 +100,17 @@ pub(super) fn recognise(ground: &Ground) -> Result<Layout> {
 fn drivers(ground: &Ground) -> Result<Vec<(Owner, String)>> {
     let mut found = Vec::new();
     for name in ground.names(".")?.iter() {
-        if let Some(driver) = name.name.to_str().and_then(|name| name.strip_suffix(PODMANS)) {
-            found.push((Owner::Podman, driver.to_owned()));
+        let Some(lists) = name.name.to_str() else { continue };
+        let Some(driver) = lists.strip_suffix(PODMANS) else { continue };
+        for file in ["images.lock", "images.json"] {
+            if ground.file(&format!("{lists}/{file}"))?.is_some() {
+                found.push((Owner::Podman, driver.to_owned()));
+            }
         }
     }
     for name in ground.names("image")?.iter() {
         let Some(driver) = name.name.to_str() else { continue };
-        if ground.dir(&format!("image/{driver}/imagedb"))?.is_some() {
+        if ground.dir(&format!("{DOCKERS}{driver}/imagedb"))?.is_some() {
             found.push((Owner::Docker, driver.to_owned()));
         }
     }
@@ -192,9 +196,10 @@ mod tests {
     #[test]
     fn what_is_not_read_is_named() {
         refused(&[], "neither image/overlay2 nor overlay-images");
-        refused(&["image/x", "photos"], "neither image/overlay2");
+        refused(&["image/x", "cat-images/cat.jpg"], "neither image/overlay2");
         refused(&["image/btrfs/imagedb/x"], "Docker's driver btrfs");
         refused(&["zfs-images/images.json"], "Podman's driver zfs");
+        refused(&["image/btrfs/imagedb/x", "image/overlay2/imagedb/x"], "Docker's driver btrfs");
         let blobs = "io.containerd.content.v1.content/blobs/sha256/x";
         refused(&[blobs], "containerd's image store");
         let docker = format!("containerd/daemon/{blobs}");

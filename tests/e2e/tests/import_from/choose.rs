@@ -94,6 +94,17 @@ fn images_without_names_come_when_asked_for() {
     }
 }
 
+#[test]
+fn a_store_without_images_says_where_they_may_be() {
+    let made = Made::new(Owner::Docker);
+    fs::remove_file(made.config()).unwrap();
+    fs::remove_file(made.path("image/overlay2/repositories.json")).unwrap();
+    made.refuses(&["there are no images in", "containerd's image store"]);
+    let made = Made::new(Owner::Podman);
+    fs::write(made.path("overlay-images/images.json"), "[]").unwrap();
+    made.refuses(&["there are no images in"]);
+}
+
 /// Docker notes where an image was pulled from, without its manifest.
 #[test]
 fn digests_that_an_image_is_known_by_come_over() {

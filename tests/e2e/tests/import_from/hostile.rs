@@ -158,7 +158,7 @@ fn ids_that_are_paths_are_refused() {
         "-a",
         store.to_str().unwrap(),
     ]);
-    assert!(said.contains("no image"), "{said}");
+    assert!(said.contains("there are no images in"), "{said}");
 }
 
 #[test]
