@@ -12,7 +12,8 @@ use crate::{container, image, info, log, shell, storage, system};
 
 /// Run containers, and look after their storage.
 ///
-/// Images come in with `load` and `import`; `run` starts a container from one.
+/// Images come in with `load` and `import`, and from Docker's or Podman's own
+/// store with `image import-from`; `run` starts a container from one.
 /// `--storage-driver` says what keeps the layers; without it, the driver that
 /// is in use here, or else the best that works. `sapwood info` shows which and
 /// why.

@@ -12,7 +12,9 @@ mod error;
 pub mod fault;
 #[cfg(not(feature = "fault-injection"))]
 mod fault;
+pub mod foreign;
 pub mod image;
+mod in_tree;
 pub mod store;
 
 pub use engine::Engine;

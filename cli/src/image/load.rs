@@ -40,19 +40,20 @@ pub fn load(engine: &Engine, args: &LoadArgs) -> Result<(), Failure> {
     let progress = Shown::new(args.quiet);
     let loaded = engine.load(file, &name, &progress);
     progress.finish();
-    print(&loaded?.iter().map(tell).collect::<String>())
+    print(&loaded?.iter().map(|image| tell("Loaded image", image)).collect::<String>())
 }
 
-fn tell(image: &Loaded) -> String {
+/// What came, a line for each name; `what` says how.
+pub fn tell(what: &str, image: &Loaded) -> String {
     let mut text = String::new();
     for (name, before) in &image.taken {
         text += &format!("The name {name} was the image {before}'s and is this one's now\n");
     }
     for name in &image.names {
-        text += &format!("Loaded image: {name}\n");
+        text += &format!("{what}: {name}\n");
     }
     if image.names.is_empty() {
-        text += &format!("Loaded image ID: {}\n", image.id);
+        text += &format!("{what} ID: {}\n", image.id);
     }
     text
 }

@@ -2,6 +2,7 @@
 
 mod history;
 mod import;
+mod import_from;
 mod inspect;
 mod list;
 mod load;
@@ -59,6 +60,8 @@ pub enum GroupedCommand {
     Save(save::SaveArgs),
     /// Make an image from an archive of a root file system
     Import(import::ImportArgs),
+    /// Take images over from a store of Docker's or Podman's
+    ImportFrom(import_from::ImportFromArgs),
     /// Show everything that is known of images, as JSON
     Inspect(inspect::InspectArgs),
     /// Show how an image was made
@@ -80,6 +83,7 @@ pub fn grouped(engine: &Engine, run_root: &Path, command: &GroupedCommand) -> Re
         GroupedCommand::Load(args) => load::load(engine, args),
         GroupedCommand::Save(args) => save::save(engine, args),
         GroupedCommand::Import(args) => import::import(engine, args),
+        GroupedCommand::ImportFrom(args) => import_from::import_from(engine, args),
         GroupedCommand::Inspect(args) => inspect::inspect(engine, args),
         GroupedCommand::History(args) => history::history(engine, args),
         GroupedCommand::Tag(args) => tag::tag(engine, args),

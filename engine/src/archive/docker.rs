@@ -8,6 +8,7 @@
 //! meant, as Docker itself reads it, and the names of blobs say their digests.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -77,7 +78,7 @@ fn image(source: &Source, item: &Item) -> Result<FoundImage> {
         .map(|(name, diff_id)| layer(source, item, name, diff_id))
         .collect::<Result<_>>()?;
     let names = item.repo_tags.iter().flatten().map(|tag| name(tag)).collect::<Result<_>>()?;
-    Ok(FoundImage { config, manifest: None, names, layers })
+    Ok(FoundImage { config, manifest: None, names, digests: Vec::new(), layers })
 }
 
 /// The name of the file is the image's id, with `.json` or as a blob's.
@@ -94,7 +95,7 @@ fn config(source: &Source, name: &str) -> Result<Config> {
 fn layer(source: &Source, item: &Item, name: &str, diff_id: &Digest) -> Result<LayerFile> {
     let mut layer = LayerFile {
         name: name.to_owned(),
-        member: source.require(name)?,
+        bytes: Arc::new(source.require(name)?),
         diff_id: diff_id.clone(),
         blob: digest_in_name(name),
         compression: None,

@@ -2,12 +2,13 @@
 //! located.
 
 use std::fmt;
+use std::sync::Arc;
 
 use super::compression::Compression;
-use super::member::Member;
+use super::content::Content;
 use super::problem::{Problem, Result};
 use super::source::Source;
-use crate::image::{Algorithm, Config, Digest, Hasher, Name};
+use crate::image::{Algorithm, Config, Digest, Hasher, Name, Repository};
 
 /// An image as an archive holds it.
 #[derive(Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct FoundImage {
     pub(crate) config: Config,
     pub(crate) manifest: Option<Manifest>,
     pub(crate) names: Vec<Name>,
+    /// Where it is known by the digest of a manifest that may not be here.
+    pub(crate) digests: Vec<(Repository, Digest)>,
     /// As many as the configuration has diff IDs, in the same order.
     pub(crate) layers: Vec<LayerFile>,
 }
@@ -32,7 +35,7 @@ pub(crate) struct Manifest {
 pub(crate) struct LayerFile {
     /// Its name in the archive, for messages.
     pub(crate) name: String,
-    pub(crate) member: Member,
+    pub(crate) bytes: Arc<dyn Content>,
     /// The digest without compression.
     pub(crate) diff_id: Digest,
     /// The digest as it lies in the archive, where that is known.
@@ -44,13 +47,13 @@ pub(crate) struct LayerFile {
 impl LayerFile {
     /// Checks the declared length.
     pub(crate) fn expect_len(&self, len: u64) -> Result<()> {
-        if self.member.len() == len {
+        if self.bytes.len() == len {
             return Ok(());
         }
         Err(Problem::new(format!(
             "{} has {} bytes, and its descriptor says {len}",
             self.name,
-            self.member.len()
+            self.bytes.len()
         )))
     }
 }

@@ -6,6 +6,7 @@
 //! read, and verified, while they are unpacked.
 
 mod compression;
+mod content;
 mod docker;
 mod folder;
 mod found;
@@ -25,8 +26,10 @@ use crate::image::Limits;
 use source::Source;
 
 pub(crate) use compression::{Compression, Decoding, MAGIC_LEN};
-pub(crate) use found::{FoundImage, LayerFile, wrong_digest};
-pub(crate) use member::MemberReader;
+pub(crate) use content::Content;
+pub(crate) use found::{
+    FoundImage, LayerFile, Manifest, check_count, check_digest, read_config, wrong_digest,
+};
 pub(crate) use platform::Platform;
 pub(crate) use problem::Problem;
 
@@ -69,6 +72,12 @@ impl Archive {
         if let Some(images) = oci::images(&self.source, &Platform::host())? {
             return Ok(images);
         }
+        if self.is_a_store()? {
+            return Err(Problem::new(
+                "it is the folder of another engine's store; `sapwood image import-from` takes \
+                 images from there",
+            ));
+        }
         Err(Problem::new(match self.source.find("repositories")? {
             Some(_) => {
                 "it was written by a Docker older than 1.10 (it has no manifest.json); load it \
@@ -79,5 +88,15 @@ impl Archive {
                  image layout); `sapwood import` takes a root file system"
             }
         }))
+    }
+
+    /// Whether it is the folder in which Docker or Podman keeps its images.
+    fn is_a_store(&self) -> problem::Result<bool> {
+        for list in ["image/overlay2/repositories.json", "overlay-images/images.json"] {
+            if self.source.find(list)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -7,6 +7,7 @@
 //! which this host's is taken.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
@@ -242,7 +243,7 @@ fn image(source: &Source, descriptor: &Descriptor, names: Vec<Name>) -> Result<F
         media_type: descriptor.media_type.clone(),
         content,
     };
-    Ok(FoundImage { config, manifest: Some(manifest), names, layers })
+    Ok(FoundImage { config, manifest: Some(manifest), names, digests: Vec::new(), layers })
 }
 
 fn parse_manifest(what: &str, content: &[u8], media_type: &str) -> Result<ManifestFields> {
@@ -265,7 +266,7 @@ fn layer_file(source: &Source, descriptor: &Descriptor, diff_id: &Digest) -> Res
     let name = blob_name(&descriptor.digest);
     let compression = media::layer(&descriptor.media_type).map_err(|p| p.of(&name))?;
     let layer = LayerFile {
-        member: source.require(&name)?,
+        bytes: Arc::new(source.require(&name)?),
         name,
         diff_id: diff_id.clone(),
         blob: Some(descriptor.digest.clone()),

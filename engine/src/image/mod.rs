@@ -9,6 +9,7 @@ mod filter;
 mod find;
 mod history;
 mod import;
+mod import_from;
 mod inspect;
 mod layer;
 mod lease;
@@ -30,6 +31,7 @@ pub use filter::{Filter, FilterError, NamePattern};
 pub use find::Image;
 pub use history::Step;
 pub use import::Import;
+pub use import_from::{Imported, Offer};
 pub use inspect::inspect;
 pub(crate) use layer::{UNTIL_COMMIT, prepare_on};
 pub(crate) use lease::{

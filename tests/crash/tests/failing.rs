@@ -104,4 +104,5 @@ on_each_driver! {
     commit_fails_anywhere: "commit"
     save_fails_anywhere: "save"
     prune_fails_anywhere: "prune"
+    import_from_fails_anywhere: "import-from"
 }

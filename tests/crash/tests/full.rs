@@ -119,4 +119,5 @@ on_each_driver! {
     run_runs_out_of_room: "run"
     import_runs_out_of_room: "import"
     commit_runs_out_of_room: "commit"
+    import_from_runs_out_of_room: "import-from"
 }

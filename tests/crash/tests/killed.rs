@@ -128,4 +128,5 @@ on_each_driver! {
     commit_is_killed_anywhere: "commit"
     save_is_killed_anywhere: "save"
     prune_is_killed_anywhere: "prune"
+    import_from_is_killed_anywhere: "import-from"
 }

@@ -9,4 +9,4 @@ mod mutate;
 mod targets;
 
 pub use mutate::Mutator;
-pub use targets::{attributes, config, layer, reference};
+pub use targets::{attributes, config, layer, record, reference};

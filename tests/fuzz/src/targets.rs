@@ -1,6 +1,9 @@
 //! What is promised of each parser, whatever it is given.
 
+use std::io::ErrorKind;
+
 use graphdriver_api::Limits;
+use sapwood_engine::foreign::{Part, Record};
 use sapwood_engine::image::{Config, Digest, Reference};
 use sapwood_kit::archive::{Reader, acl};
 
@@ -79,4 +82,40 @@ pub fn attributes(bytes: &[u8]) {
     if let Ok(list) = acl::from_text(bytes) {
         assert!(acl::is_valid(&list), "a list that the kernel wouldn't take");
     }
+}
+
+/// tar-split's record of a layer's archive: it is read to its end, or refused
+/// with its line; it gives no more bytes than it has itself, and no name that
+/// leads out of the layer.
+///
+/// # Panics
+/// If that isn't so.
+pub fn record(bytes: &[u8]) {
+    let mut record = Record::new(bytes);
+    let mut given = 0;
+    loop {
+        match record.next_part() {
+            Ok(Some(Part::Bytes(part))) => given += part.len(),
+            Ok(Some(Part::File { name, .. })) => assert!(stays_within(name), "{name:?} leads out"),
+            Ok(None) => break,
+            Err(e) => {
+                assert_eq!(e.kind(), ErrorKind::InvalidData, "{e}");
+                return;
+            }
+        }
+    }
+    assert!(given <= bytes.len(), "more bytes than the record has");
+}
+
+/// Whether following `name` never goes above where it began.
+fn stays_within(name: &[u8]) -> bool {
+    let mut below: Vec<&[u8]> = Vec::new();
+    name.split(|byte| *byte == b'/').all(|part| match part {
+        b"" | b"." => true,
+        b".." => below.pop().is_some(),
+        part => {
+            below.push(part);
+            true
+        }
+    })
 }

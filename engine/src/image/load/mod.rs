@@ -60,9 +60,19 @@ impl Engine {
         let spooled = |bytes| progress.event(Event::Spooled(bytes));
         let archive = Archive::open(file, name, self.store().dir(), self.limits(), &spooled)?;
         let images = archive.images()?;
-        self.check_depth(&images, archive.name())?;
-        let loaded = self.load_images(&images, archive.name(), progress);
+        let loaded = self.load_found(&images, archive.name(), progress);
         lease::clean_up_after(self, loaded)
+    }
+
+    /// Loads what was found in `archive`. The caller cleans up.
+    pub(crate) fn load_found(
+        &self,
+        images: &[FoundImage],
+        archive: &str,
+        progress: &dyn Progress,
+    ) -> Result<Vec<Loaded>> {
+        self.check_depth(images, archive)?;
+        self.load_images(images, archive, progress)
     }
 
     fn load_images(
@@ -116,6 +126,9 @@ fn record(change: &Transaction<'_>, image: &FoundImage) -> Result<Loaded> {
         for name in &image.names {
             images::set_digest(change, &name.repository, &digest, &text)?;
         }
+    }
+    for (repository, digest) in &image.digests {
+        images::set_digest(change, repository, &digest.to_string(), &text)?;
     }
     Ok(Loaded { id: id.clone(), names: image.names.clone(), taken })
 }

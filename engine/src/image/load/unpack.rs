@@ -1,12 +1,12 @@
 //! One layer: from its archive to a draft whose content is verified.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::sync::atomic::Ordering;
 
 use graphdriver_api::{Base, DraftId, ErrorKind, GraphDriver};
 
 use super::stream::{self, Algorithms, Cancel, StreamError, Streamed};
-use crate::archive::{Compression, Decoding, LayerFile, MemberReader, Problem, wrong_digest};
+use crate::archive::{Compression, Decoding, LayerFile, Problem, wrong_digest};
 use crate::image::UNTIL_COMMIT;
 use crate::image::digest::Hasher;
 use crate::image::limits::{Limits, not_unpacked};
@@ -62,7 +62,7 @@ pub(crate) fn unpack(
     progress: &dyn Progress,
 ) -> Result<Unpacked, Failure> {
     driver.prepare(draft, base, &UNTIL_COMMIT)?;
-    Event::layer(&file.diff_id, Stage::Begun(file.member.len()), progress);
+    Event::layer(&file.diff_id, Stage::Begun(file.bytes.len()), progress);
     let mut outline = outlines.begin(draft.as_str(), How::ByReference)?;
     let read = |read| Event::layer(&file.diff_id, Stage::Read(read), progress);
     let (applied, streamed) = stream::through(
@@ -90,9 +90,9 @@ fn source<'a>(
     cancel: &'a Cancel,
     progress: &'a (dyn Fn(u64) + Sync),
     tap: &'a mut (dyn FnMut(&[u8]) + Send),
-) -> stream::Source<'a, MemberReader> {
+) -> stream::Source<'a, Box<dyn Read + Send>> {
     stream::Source {
-        reader: file.member.reader(),
+        reader: file.bytes.reader(),
         compression: file.compression,
         decoding,
         algorithms: Algorithms {
@@ -168,7 +168,7 @@ fn blame(file: &LayerFile, problem: Problem) -> Failure {
 /// Whether the file as it lies in the archive is what its digest says; `None`
 /// if it is, or if nothing says what it should be.
 fn damage(file: &LayerFile) -> Option<Problem> {
-    let mut reader = BufReader::with_capacity(256 << 10, file.member.reader());
+    let mut reader = BufReader::with_capacity(256 << 10, file.bytes.reader());
     let found = reader.fill_buf().ok().and_then(|start| Compression::of(start).ok())?;
     let unpacked = (found == Compression::None).then_some(&file.diff_id);
     let expected = file.blob.as_ref().or(unpacked)?;

@@ -1,21 +1,18 @@
 //! A layer's tree, from which the bytes of its files are read back.
 
 use std::collections::HashSet;
-use std::ffi::OsStr;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use flate2::Crc;
 use graphdriver_api::{DraftId, LayerId, MountRequest, NodeRef};
-use rustix::fs::OFlags;
 use rustix::io::Errno;
-use sapwood_kit::at::{self, FileId};
+use sapwood_kit::at::FileId;
 
 use super::format::FileRef;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::in_tree::InTree;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 256 << 10;
@@ -71,9 +68,7 @@ pub(super) enum Failed {
 /// The files of a tree, by the paths that its archive has for them.
 #[derive(Debug)]
 pub(super) struct Files<'a> {
-    root: BorrowedFd<'a>,
-    /// The directory of the last file: archives come mostly in path order.
-    dir: Option<(Vec<u8>, OwnedFd)>,
+    tree: InTree<BorrowedFd<'a>>,
     buffer: Vec<u8>,
     /// The files that were read; `None` if nobody wants to know.
     read: Option<HashSet<FileId>>,
@@ -82,7 +77,7 @@ pub(super) struct Files<'a> {
 impl<'a> Files<'a> {
     /// Those of the tree with this root.
     pub(super) fn new(root: BorrowedFd<'a>) -> Self {
-        Self { root, dir: None, buffer: vec![0; CHUNK], read: None }
+        Self { tree: InTree::new(root), buffer: vec![0; CHUNK], read: None }
     }
 
     /// Remembers from now on which files were read: some 40 bytes each.
@@ -93,7 +88,7 @@ impl<'a> Files<'a> {
     /// Writes the bytes of a file to `out`, if it has as many as it should
     /// have; and tells afterwards if they aren't those.
     pub(super) fn copy(&mut self, file: &FileRef, out: &mut dyn Write) -> Result<(), Failed> {
-        let (fd, meta) = self.open(&file.path).map_err(|e| match e {
+        let (fd, meta) = self.tree.open(&file.path).map_err(|e| match e {
             Errno::NOENT | Errno::NOTDIR | Errno::LOOP => {
                 Failed::File("it isn't there any more".into())
             }
@@ -118,24 +113,6 @@ impl<'a> Files<'a> {
     /// The files that were read, whether or not they were as they should be.
     pub(super) fn into_read(self) -> HashSet<FileId> {
         self.read.unwrap_or_default()
-    }
-
-    /// Resolved as when the layer was unpacked: symbolic links on the way are
-    /// followed, and lead nowhere outside the tree; the file itself isn't one.
-    fn open(&mut self, path: &[u8]) -> rustix::io::Result<(OwnedFd, at::Meta)> {
-        let slash = path.iter().rposition(|byte| *byte == b'/');
-        let (dir, name) = match slash {
-            Some(slash) => (path.get(..=slash), path.get(slash + 1..)),
-            None => (None, Some(path)),
-        };
-        let dir = dir.unwrap_or(b".");
-        if self.dir.as_ref().is_none_or(|(known, _)| known != dir) {
-            let flags = OFlags::PATH | OFlags::DIRECTORY;
-            let opened = at::open_in_root(self.root, Path::new(OsStr::from_bytes(dir)), flags)?;
-            self.dir = Some((dir.to_owned(), opened));
-        }
-        let dir = self.dir.as_ref().map_or(self.root, |(_, fd)| fd.as_fd());
-        at::open_file(dir, OsStr::from_bytes(name.unwrap_or_default()))
     }
 
     /// Copies `size` bytes and gives their checksum.

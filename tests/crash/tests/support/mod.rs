@@ -18,7 +18,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use sapwood_crash::{Fault, Inventory, Points, Trees, faulty, inventory, layers, leftovers};
 use sapwood_e2e::Sapwood;
-use sapwood_e2e::images::{Compression, Entry, Format, Image, LayerWriter, busybox};
+use sapwood_e2e::images::{
+    Compression, Entry, Format, Image, LayerWriter, Owner, TheirStore, busybox,
+};
 
 /// Nothing here takes longer; what does, hangs.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -76,6 +78,7 @@ impl Bench {
         write(busybox(BOX).unwrap(), "box.tar", Format::Docker, Compression::None);
         write(big(), "big.tar", Format::Docker, Compression::None);
         write(big(), "big.oci.tar", Format::OciTar, Compression::Gzip);
+        TheirStore::write(&big(), &archives.path().join("theirs"), Owner::Docker).unwrap();
         let mut bench =
             Self { sapwood, driver, archives, reference: Trees::new(), rest: Inventory::new() };
         bench.load("big.tar");

@@ -174,4 +174,11 @@ pub const ALL: &[Scenario] = &[
             bench.load("box.tar");
         },
     },
+    Scenario {
+        name: "import-from",
+        prepare: nothing,
+        args: |bench| words(&["image", "import-from", "-q", &bench.archive("theirs")]),
+        repeat: again,
+        undo: remove_big,
+    },
 ];

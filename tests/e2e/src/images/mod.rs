@@ -31,6 +31,7 @@ mod layer;
 mod many;
 mod realistic;
 mod store;
+mod theirs;
 
 pub use archive::Format;
 pub use busybox::busybox;
@@ -41,6 +42,7 @@ pub use image::Image;
 pub use layer::LayerWriter;
 pub use many::{REMOVED_EVERY, many_layers};
 pub use realistic::realistic;
+pub use theirs::{Owner, TheirStore};
 
 /// Midnight of 1 January 2026, UTC: every time that nobody chose.
 pub const EPOCH: u64 = 1_767_225_600;

@@ -16,7 +16,7 @@ use std::process::Command;
 
 use peaks::{Look, Peaks};
 use sapwood_e2e::Sapwood;
-use sapwood_e2e::images::{Compression, Entry, Format, Image};
+use sapwood_e2e::images::{Compression, Entry, Format, Image, Owner, TheirStore};
 use support::{Host, IMAGE};
 
 /// All processes of a command together, each at its own worst moment.
@@ -36,13 +36,7 @@ fn assert_small(what: &str, command: &Command, look: Look) -> Peaks {
 /// that is, and many that are together.
 fn loads_what_is_larger_than_its_memory(driver: &str, compressions: &[Compression]) {
     let sapwood = Sapwood::on(driver);
-    let image = Image::new("large:1")
-        .layer(|layer| layer.add(&Entry::file("one", noise(8 << 20).repeat(13))))
-        .layer(|layer| {
-            let content = noise(64 << 10);
-            (0..1600)
-                .try_for_each(|n| layer.add(&Entry::file(format!("many-{n}"), content.clone())))
-        });
+    let image = large();
     for &compression in compressions {
         let archive = sapwood.scratch().join("large.tar");
         image.write(&archive, Format::Docker, compression).unwrap();
@@ -52,6 +46,16 @@ fn loads_what_is_larger_than_its_memory(driver: &str, compressions: &[Compressio
         assert_small(&what, &load, Look::AtTheEnd);
         sapwood.ok(["rmi", "large:1"]);
     }
+}
+
+fn large() -> Image {
+    Image::new("large:1")
+        .layer(|layer| layer.add(&Entry::file("one", noise(8 << 20).repeat(13))))
+        .layer(|layer| {
+            let content = noise(64 << 10);
+            (0..1600)
+                .try_for_each(|n| layer.add(&Entry::file(format!("many-{n}"), content.clone())))
+        })
 }
 
 /// Bytes that no decompressor makes from few, nor from those so far back.
@@ -75,6 +79,18 @@ fn overlay2_loads_what_is_larger_than_its_memory() {
 #[test]
 fn vfs_loads_what_is_larger_than_its_memory() {
     loads_what_is_larger_than_its_memory("vfs", &[Compression::None]);
+}
+
+#[test]
+fn what_another_engine_has_may_be_larger_too() {
+    for owner in [Owner::Docker, Owner::Podman] {
+        let sapwood = Sapwood::on("overlay2");
+        let store = sapwood.scratch().join("theirs");
+        TheirStore::write(&large(), &store, owner).unwrap();
+        let mut import = sapwood.command();
+        import.args(["image", "import-from", "-q"]).arg(&store);
+        assert_small(&format!("import from {owner:?}"), &import, Look::AtTheEnd);
+    }
 }
 
 #[test]

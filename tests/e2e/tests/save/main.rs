@@ -9,3 +9,5 @@ mod archives;
 mod odd;
 mod producers;
 mod saved;
+#[path = "../support/tools.rs"]
+mod tools;

@@ -1,17 +1,14 @@
 //! Archives of Docker, podman, buildah, umoci and skopeo: loaded, saved, loaded
 //! again; and what is saved is loaded by them. Every id has to be the same.
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
 use sapwood_e2e::Sapwood;
 use sapwood_e2e::images::{Compression, Entry, Format, Image};
 use serde_json::Value;
 
-use crate::archives::not_run;
+use crate::tools::{Docker, not_run, tool};
 
 const NAME: &str = "localhost/made/by:1";
 
@@ -49,24 +46,6 @@ impl Work {
             });
         image.write(&path, Format::Docker, Compression::None).unwrap();
         self.at("seed.tar")
-    }
-}
-
-/// What a tool prints; `None`, told as not run, where it isn't installed.
-#[track_caller]
-fn tool(name: &str, args: &[&str]) -> Option<String> {
-    let mut command = Command::new(name);
-    command.args(args).stdin(Stdio::null());
-    match command.output() {
-        Ok(done) => {
-            let said = String::from_utf8_lossy(&done.stderr);
-            assert!(done.status.success(), "{name} {args:?}: {said}");
-            Some(String::from_utf8(done.stdout).unwrap())
-        }
-        Err(e) => {
-            not_run(&format!("{name}: {e}: apt-get install {name}"));
-            None
-        }
     }
 }
 
@@ -208,75 +187,13 @@ fn of_umoci() {
     there_and_back(&work, &layout);
 }
 
-/// A daemon that ends with the test.
-struct Docker {
-    socket: String,
-    daemon: Child,
-}
-
-impl Docker {
-    fn start(work: &Work) -> Option<Self> {
-        let socket = format!("unix://{}", work.at("docker.sock"));
-        let log = File::create(work.path("docker.log")).unwrap();
-        let daemon = Command::new("dockerd")
-            .args(["--storage-driver", "vfs", "--iptables=false", "--ip6tables=false"])
-            .args(["--bridge=none", "--host", &socket, "--data-root", &work.at("docker")])
-            .args(["--exec-root", &work.at("docker-run"), "--pidfile", &work.at("docker.pid")])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn();
-        let daemon = match daemon {
-            Ok(daemon) => daemon,
-            Err(e) => {
-                not_run(&format!("dockerd: {e}: apt-get install docker.io"));
-                return None;
-            }
-        };
-        let mut new = Self { socket, daemon };
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !new.command(&["version"]).output().unwrap().status.success() {
-            let ended = new.daemon.try_wait().unwrap();
-            if ended.is_some() || Instant::now() > deadline {
-                let log = fs::read_to_string(work.path("docker.log")).unwrap();
-                not_run(&format!("dockerd doesn't run here: {:?}", log.lines().last()));
-                return None;
-            }
-        }
-        Some(new)
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new("docker");
-        command.args(["-H", &self.socket]).args(args).stdin(Stdio::null());
-        command
-    }
-
-    #[track_caller]
-    fn run(&self, args: &[&str]) -> String {
-        let done = self.command(args).output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "docker {args:?}: {said}");
-        String::from_utf8(done.stdout).unwrap()
-    }
-}
-
-impl Drop for Docker {
-    fn drop(&mut self) {
-        let pid = Pid::from_raw(self.daemon.id().cast_signed()).unwrap();
-        if kill_process(pid, Signal::TERM).is_ok() {
-            self.daemon.wait().unwrap();
-        }
-    }
-}
-
 #[test]
 fn of_docker() {
     if !rustix::process::geteuid().is_root() {
         return not_run("needs root: run as root");
     }
     let work = Work::new();
-    let Some(docker) = Docker::start(&work) else { return };
+    let Some(docker) = Docker::start(work.0.path(), "vfs") else { return };
     docker.run(&["load", "-q", "-i", &work.seed()]);
     let id = |docker: &Docker| docker.run(&["inspect", "--format", "{{.Id}}", NAME]);
     let before = id(&docker);
