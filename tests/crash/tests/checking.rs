@@ -71,7 +71,7 @@ fn fails_anywhere(
         let left = nodes(bench);
         assert_eq!(left, rest, "{what}");
     }
-    assert!(failed > 3, "only {failed} failed");
+    assert!(failed > 0, "nothing failed");
 }
 
 fn a_check_that_fails_finds_no_damage(driver: &'static str) {
