@@ -7,6 +7,10 @@
 //! bytes were lost. The root has a mark of the same kind, of the boot in which
 //! it was swept last; so only the first `open` of a boot looks at every draft.
 //!
+//! What somebody has is never set aside, whatever its mark says: a container that
+//! shows another boot to what runs in it (systemd-nspawn does) is still on this
+//! kernel, and sees its locks.
+//!
 //! A medium can be taken away and come back in one boot. Then a record may be
 //! without its bytes, and the draft is *lost*: as good as gone, and set aside by
 //! who next lists the nodes.
@@ -52,6 +56,18 @@ pub(super) fn lasts(dir: impl AsFd) -> io::Result<Lasts> {
     })
 }
 
+/// Whether a draft was for an earlier boot, and nobody has it.
+pub(super) fn is_over(dir: impl AsFd) -> io::Result<bool> {
+    Ok(lasts(&dir)? == Lasts::NoMore && !is_held(&dir)?)
+}
+
+fn is_held(dir: impl AsFd) -> io::Result<bool> {
+    match disk::find_file(dir, record::LOCKED)? {
+        Some(file) => lock::is_held(&file, lock::ALONE),
+        None => Ok(false),
+    }
+}
+
 /// Sets aside what was for an earlier boot, unless that was done in this boot,
 /// and tells how many drafts it were.
 pub(super) fn sweep(store: &NodeStore) -> io::Result<u64> {
@@ -75,7 +91,7 @@ fn set_aside_if_over(store: &NodeStore, name: &OsStr) -> io::Result<bool> {
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => return Ok(false),
         opened => opened?,
     };
-    let (Lasts::NoMore, Some(name)) = (lasts(dir)?, name.to_str()) else { return Ok(false) };
+    let (true, Some(name)) = (is_over(&dir)?, name.to_str()) else { return Ok(false) };
     reclaim::set_aside(store, store.drafts.as_fd(), name)?;
     Ok(true)
 }

@@ -120,7 +120,7 @@ impl Entry {
             NodeRef::Draft(_) => match boot::lasts(dir)? {
                 Lasts::Always => false,
                 Lasts::ThisBoot => matches!(record, Read::Damaged(_)),
-                Lasts::NoMore => true,
+                Lasts::NoMore => boot::is_over(dir)?,
             },
         };
         Ok(Self { record, is_over, names, children, strange_links })

@@ -97,6 +97,29 @@ fn a_volatile_draft_that_was_lost_is_gone_in_the_same_boot() {
     remove_all(&store, dir.path());
 }
 
+/// Who has it is alive, and on this kernel, whatever it calls the boot.
+#[test]
+fn what_is_in_use_stays_in_another_boot() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    populate(&store);
+    let lease = store.lease(Op::Mount, &draft("volatile"), Use::Mount).unwrap();
+    restart(dir.path());
+    let again = open(dir.path());
+    assert_eq!(again.recovered().ended, 1, "the view alone");
+    assert!(shown(&again).contains_key("draft volatile"));
+    let mut found = Vec::new();
+    CARE.check(dir.path(), &mut |finding| {
+        found.push(finding.code);
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(found, ["trash"]);
+    drop(lease);
+    restart(dir.path());
+    assert_eq!(open(dir.path()).recovered().ended, 1);
+}
+
 /// Whoever has it may still need what is in it.
 #[test]
 fn a_lost_draft_that_is_in_use_stays() {
