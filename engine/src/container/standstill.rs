@@ -24,11 +24,13 @@ pub(super) struct Standstill {
     layout: Layout,
     group: PathBuf,
     note: File,
+    /// Whether it stands still because of this.
+    ours: bool,
 }
 
 impl Standstill {
-    /// Stops the container `id`, whose folder is `dir`. `None` if it has just ended.
-    /// Waits for another standstill to end.
+    /// Stops the container `id`, whose folder is `dir`. `None` if it has just ended, or
+    /// stands still because of somebody else, whose business it is to end that. Waits for another standstill to end.
     ///
     /// # Errors
     /// It can't be stopped.
@@ -42,13 +44,17 @@ impl Standstill {
         };
         retry_on_intr(|| flock(&note, FlockOperation::LockExclusive)).map_err(|e| at(e.into()))?;
         write(&note, b"1").map_err(|e| at(e.into()))?;
-        let still = Self { layout: Layout::probe()?, group: cgroup::path_of(id), note };
-        // Dropped on an error too: a thaw does no harm.
-        Ok(cgroup::freeze(&still.layout, &still.group)?.then_some(still))
+        let layout = Layout::probe()?;
+        // Ends on an error too.
+        let mut still = Self { layout, group: cgroup::path_of(id), note, ours: true };
+        still.ours = cgroup::freeze(&still.layout, &still.group)?;
+        Ok(still.ours.then_some(still))
     }
 
     fn end(&self) -> Result<()> {
-        cgroup::thaw(&self.layout, &self.group)?;
+        if self.ours {
+            cgroup::thaw(&self.layout, &self.group)?;
+        }
         ftruncate(&self.note, 0).map_err(|e| Error::io("can't note the end of a pause", e))
     }
 }
@@ -81,5 +87,7 @@ pub(super) fn end_forgotten(id: &str, dir: &Path) -> Result<()> {
     if note.metadata().map_err(at)?.len() == 0 {
         return Ok(());
     }
-    Standstill { layout: Layout::probe()?, group: cgroup::path_of(id), note }.end()
+    let forgotten =
+        Standstill { layout: Layout::probe()?, group: cgroup::path_of(id), note, ours: true };
+    forgotten.end()
 }

@@ -75,8 +75,11 @@ impl Store {
     pub fn open(root: &Root, driver: &str) -> Result<Self> {
         let dir = root.engine_dir(driver)?;
         let path = dir.join(DATABASE);
+        // Looked for first: whoever founds a store makes its database before what
+        // says that there is one, and may be at it now.
+        let founded = was_founded(&dir)?;
         let is_there = path.try_exists().map_err(|e| Error::io("look at", &path, e))?;
-        if !is_there && was_founded(&dir)? {
+        if founded && !is_there {
             return Err(lost(path));
         }
         let mut connection = Connection::open(&path)
@@ -84,16 +87,16 @@ impl Store {
         connection.busy_timeout(BUSY)?;
         match schema::found(&connection, &path)? {
             schema::FORMAT => {}
-            0 if was_founded(&dir)? => return Err(lost(path)),
+            0 if founded => return Err(lost(path)),
             _ => {
                 let _alone = lock::Exclusive::wait(&dir)?;
                 schema::upgrade(&mut connection)?;
+                make_copies(&mut connection, &dir)?;
             }
         }
         configure(&connection)?;
         if !copies::are_there(&dir)? {
-            copies::make_folders(&dir)?;
-            write(&mut connection, &dir, Durability::Full, |_| Ok::<_, Error>(()))?;
+            make_copies(&mut connection, &dir)?;
         }
         if let Err(e) = copies::recover(&dir, &mut connection) {
             // A full or failing medium. What the copies lack, a check tells.
@@ -197,6 +200,12 @@ fn write<T, E: From<Error>>(
     change.commit().map_err(Error::from)?;
     copies.finish();
     Ok(result)
+}
+
+/// Makes the folders of copies, and those copies that are due.
+fn make_copies(connection: &mut Connection, dir: &Path) -> Result<()> {
+    copies::make_folders(dir)?;
+    write(connection, dir, Durability::Full, |_| Ok::<_, Error>(()))
 }
 
 /// Whether a database was here before: then an empty one isn't a new one.

@@ -12,6 +12,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::statfs;
+use sapwood_kit::nodes::Ground;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -88,6 +89,10 @@ impl Root {
                     return Ok(RootState::Empty);
                 }
                 let found = contents(path)?;
+                // Made since the marker was looked for?
+                if !found.is_empty() && read_marker(path)? {
+                    return Ok(RootState::Marked);
+                }
                 match (found.is_empty(), found.iter().any(|name| name == "engine")) {
                     (true, _) => Ok(RootState::Empty),
                     (false, true) => Ok(RootState::Unmarked),
@@ -232,13 +237,15 @@ fn write_marker(root: &Path) -> Result<()> {
     sync(root)
 }
 
-/// The names in a folder, but for markers in the making.
+/// The names in a folder, but for markers in the making and the directories in
+/// which drivers find out what works.
 fn contents(root: &Path) -> Result<Vec<std::ffi::OsString>> {
     let at = |e| Error::io("list", root, e);
     let mut names = Vec::new();
     for entry in fs::read_dir(root).map_err(at)? {
         let name = entry.map_err(at)?.file_name();
-        if !name.as_encoded_bytes().starts_with(MARKER_TEMPORARY.as_bytes()) {
+        let is_marker = name.as_encoded_bytes().starts_with(MARKER_TEMPORARY.as_bytes());
+        if !is_marker && !Ground::is_named(&name) {
             names.push(name);
         }
     }

@@ -188,6 +188,7 @@ fn a_pause_that_was_forgotten_ends_with_the_next_command() {
     freeze(&id);
     note("");
     host.containers();
+    host.sapwood.ok(["commit", "cc", "still:1"]);
     assert!(is_paused(&id));
     note("1");
     host.containers();

@@ -63,6 +63,35 @@ fn assert_nothing_leaks(sapwood: &Sapwood) {
     assert_eq!(status["status"]["awaiting_reclaim"], 0);
 }
 
+/// Nothing is there yet, and each may be the one that makes it.
+fn the_first_commands_may_come_at_once(driver: &str) {
+    let archives = tempfile::tempdir().unwrap();
+    let path = archives.path().join("busybox.tar");
+    busybox("busybox").unwrap().write(&path, Format::Docker, Compression::None).unwrap();
+    let load = ["load", "-q", "-i", text(&path)];
+    let commands: [&[&str]; 8] = [
+        &["images"],
+        &load,
+        &["ps", "-a"],
+        &["storage", "check"],
+        &["system", "df"],
+        &load,
+        &["storage", "status"],
+        &["storage", "check"],
+    ];
+    for _ in 0..8 {
+        let sapwood = Sapwood::on(driver);
+        let all: Vec<_> = commands.iter().map(|args| start(&sapwood, args)).collect();
+        for (args, done) in commands.iter().zip(finish(all)) {
+            let said = |bytes| String::from_utf8_lossy(bytes).into_owned();
+            let said = said(&done.stdout) + &said(&done.stderr);
+            assert!(done.status.success(), "{args:?}: {}: {said}", done.status);
+        }
+        assert_eq!(sapwood.ok(["images", "-q"]).lines().count(), 1);
+        sapwood.ok(["storage", "check"]);
+    }
+}
+
 fn eight_loads_of_one_archive_are_one_image(driver: &str) {
     let sapwood = Sapwood::on(driver);
     sapwood.ok(["ps"]);
@@ -171,6 +200,7 @@ macro_rules! on_each_driver {
 }
 
 on_each_driver! {
+    the_first_commands_may_come_at_once
     eight_loads_of_one_archive_are_one_image
     one_of_many_gets_the_name
     a_running_container_keeps_its_image

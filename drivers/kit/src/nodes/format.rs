@@ -1,6 +1,6 @@
 //! Whose root a directory is: read before anything in it is touched.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::DirBuilder;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -125,7 +125,8 @@ fn judge(call: Call<'_>, ours: &Format, bytes: &[u8]) -> Result<()> {
 }
 
 fn found(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
-    refuse_strays(call, root)?;
+    let strays = strays(root).map_err(call.io("read the root"))?;
+    refuse(call, &strays)?;
     write(root, layout).map_err(call.io("write the root's format"))
 }
 
@@ -133,12 +134,14 @@ fn found(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
 /// a root. One whose format is missing or damaged, and has the directories of
 /// a root, isn't refused.
 pub(super) fn check_ours(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
+    // Before the format: who founds the root may be at it.
+    let strays = strays(root).map_err(call.io("read the root"))?;
     let bytes = read(root).map_err(call.io("read the root's format"))?;
     match bytes.filter(|bytes| is_readable(bytes)) {
         Some(bytes) => judge(call, &Format::of(layout), &bytes),
         None => match disk::find_dir(root, "layers").map_err(call.io("read the root"))? {
             Some(_) => Ok(()),
-            None => refuse_strays(call, root),
+            None => refuse(call, &strays),
         },
     }
 }
@@ -154,9 +157,15 @@ pub(super) fn write(root: &OwnedFd, layout: &Layout) -> io::Result<()> {
 }
 
 /// Refuses a directory without a format that holds what isn't ours.
-fn refuse_strays(call: Call<'_>, root: &OwnedFd) -> Result<()> {
-    let there = disk::names(root).map_err(call.io("read the root"))?;
-    match there.iter().find(|name| !is_ours(name)) {
+/// What doesn't lie in a directory before it is a root.
+fn strays(root: &OwnedFd) -> io::Result<Vec<OsString>> {
+    let mut names = disk::names(root)?;
+    names.retain(|name| !is_ours(name));
+    Ok(names)
+}
+
+fn refuse(call: Call<'_>, strays: &[OsString]) -> Result<()> {
+    match strays.first() {
         Some(name) => {
             let message = format!(
                 "this directory isn't a root of {} and isn't empty (it has {name:?}): name another",
@@ -166,6 +175,11 @@ fn refuse_strays(call: Call<'_>, root: &OwnedFd) -> Result<()> {
         }
         None => Ok(()),
     }
+}
+
+/// Whether a directory is empty, but for what may lie there before it is a root.
+pub(super) fn is_unfounded(root: &OwnedFd) -> io::Result<bool> {
+    Ok(strays(root)?.is_empty())
 }
 
 /// What may lie in a directory that is about to become a root: what a founding
@@ -211,9 +225,11 @@ pub fn has_nodes(root: &Path, driver: &'static str) -> Result<bool> {
     let Some(dir) = opened.map_err(call.io("open the root")).map_err(at_root)? else {
         return Ok(false);
     };
+    // Before the format: who founds the root may be at it.
+    let strays = strays(&dir).map_err(call.io("read the root")).map_err(at_root)?;
     let format = read(&dir).map_err(call.io("read the root's format")).map_err(at_root)?;
     let Some(format) = format else {
-        return refuse_strays(call, &dir).map(|()| false).map_err(at_root);
+        return refuse(call, &strays).map(|()| false).map_err(at_root);
     };
     let newest = Format { driver: driver.to_owned(), version: u32::MAX, nodes: u32::MAX };
     judge(call, &newest, &format).map_err(at_root)?;

@@ -57,6 +57,13 @@ impl Ground {
         Err(io::ErrorKind::ResourceBusy.into())
     }
 
+    /// Whether that is the name of one. Such a directory may come and go in any
+    /// directory above a root.
+    #[must_use]
+    pub fn is_named(name: &OsStr) -> bool {
+        name.to_str().is_some_and(is_ground)
+    }
+
     /// The directory.
     #[must_use]
     pub fn dir(&self) -> BorrowedFd<'_> {

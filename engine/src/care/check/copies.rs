@@ -1,6 +1,7 @@
 //! The copies of records beside the database.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use super::super::Site;
 use super::super::finding::{Action, Finding};
@@ -9,16 +10,17 @@ use super::world::World;
 use crate::error::Result;
 use crate::image::{ChainId, Config};
 use crate::store::copies::{
-    self, ContainerCopy, ImageCopy, Kind, Unreadable, hold_still, if_whole, left_pending, path_of,
-    read_container, read_image,
+    self, ContainerCopy, Held, ImageCopy, Kind, Unreadable, hold_still, if_whole, left_pending,
+    path_of, read_container, read_image,
 };
+use crate::store::lock::Watch;
 
 pub(super) fn look(site: &Site<'_>, world: &World, rows: &Snapshot) -> Result<Vec<Finding>> {
     let dir = site.engine_dir();
     if rows.format < 2 {
         return Ok(Vec::new());
     }
-    let Some(_held) = hold_still(&dir)? else {
+    let Some(_held) = held(&dir)? else {
         let what = "the copies of the records are missing";
         let found = Finding::wrong("copies-missing", dir.join(Kind::Image.folder()), what);
         return Ok(vec![
@@ -50,6 +52,16 @@ pub(super) fn look(site: &Site<'_>, world: &World, rows: &Snapshot) -> Result<Ve
         }
     }
     Ok(found)
+}
+
+/// As [`hold_still`]. Who makes a store makes the database first, under the lock
+/// that is waited for here.
+fn held(dir: &Path) -> Result<Option<Held>> {
+    if let Some(held) = hold_still(dir)? {
+        return Ok(Some(held));
+    }
+    let _nobody_makes_it = Watch::take(dir)?;
+    hold_still(dir)
 }
 
 fn hex(id: &str) -> &str {

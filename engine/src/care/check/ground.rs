@@ -6,6 +6,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use sapwood_kit::nodes::Ground;
+
 use super::super::Site;
 use super::super::finding::{Action, Finding};
 use crate::error::{Error, Result};
@@ -47,6 +49,8 @@ pub(super) fn look(site: &Site<'_>) -> Result<Vec<Finding>> {
     let known = |name: &OsString| {
         ROOT.iter().chain(site.drivers).any(|known| name == known)
             || name.as_encoded_bytes().starts_with(b".sapwood.json.")
+            // Somebody is finding out whether a driver works here.
+            || Ground::is_named(name)
     };
     strays(site.root, known, &mut found)?;
     strays(&site.engine_dir(), |name| ENGINE.iter().any(|known| name == known), &mut found)?;

@@ -28,13 +28,16 @@ enum Switch {
 }
 
 /// Stops every process in the group, and returns when they stand still. `false` if
-/// the group is gone.
+/// there is nothing to stop: the group is gone, or somebody else has stopped it.
 ///
 /// # Errors
 /// Nothing here can stop it: then nothing was. Or a process doesn't stop: then all
 /// go on.
 pub fn freeze(layout: &Layout, group: &Path) -> Result<bool> {
     let Some(switch) = Switch::of(layout, group)? else { return Ok(false) };
+    if switch.is_set()? {
+        return Ok(false);
+    }
     switch.set(true)?;
     match switch.wait() {
         Ok(()) => Ok(true),
@@ -66,6 +69,21 @@ impl Switch {
             ));
         };
         Ok(existing(mount, group)?.map(make))
+    }
+
+    /// Whether it was switched on, whoever did.
+    fn is_set(&self) -> Result<bool> {
+        let (path, words) = match self {
+            Self::V1(dir) => (dir.join("freezer.state"), ["FROZEN", "FREEZING"]),
+            Self::V2(dir) => (dir.join("cgroup.freeze"), ["1", "1"]),
+        };
+        match fs::read_to_string(&path) {
+            Err(e) if is_gone(&e) => Ok(false),
+            text => {
+                let text = text.map_err(|e| Error::io_at("read", &path, e))?;
+                Ok(words.contains(&text.trim_end()))
+            }
+        }
     }
 
     fn set(&self, frozen: bool) -> Result<()> {
@@ -191,6 +209,7 @@ mod tests {
     fn a_frozen_group_stands_still_until_it_is_thawed() {
         let counting = Counting::new();
         assert!(freeze(&counting.layout, &counting.group).unwrap());
+        assert!(!freeze(&counting.layout, &counting.group).unwrap(), "it is already");
         let before = counting.count();
         let until = Instant::now() + Duration::from_millis(50);
         while Instant::now() < until {

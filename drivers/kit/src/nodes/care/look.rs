@@ -49,6 +49,10 @@ impl<'a> Look<'a> {
     /// The whole structure. The caller holds the root lock.
     pub(super) fn all(&self) -> io::Result<Looked> {
         let mut looked = Looked::default();
+        if format::is_unfounded(&self.root)? {
+            // Somebody is about to make it a root, and waits for the lock.
+            return Ok(looked);
+        }
         looked.found.extend(ground::look(self)?);
         let known = Known::read(self)?;
         looked.found.extend(nodes::look(self, &known)?);
