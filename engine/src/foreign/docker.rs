@@ -12,7 +12,7 @@ use super::image::ForeignImage;
 use super::kind::Layout;
 use super::split::Split;
 use super::{Shelf, is_id};
-use crate::archive::{Compression, FoundImage, LayerFile, Problem, check_digest, read_config};
+use crate::archive::{FoundImage, LayerFile, Problem, check_digest, read_config};
 use crate::image::{ChainId, Digest, Limits};
 
 type Result<T> = std::result::Result<T, Problem>;
@@ -87,14 +87,7 @@ impl Docker {
             len: self.size(chain)?,
             decoding: limits.decoding,
         };
-        split.check()?;
-        Ok(LayerFile {
-            name: format!("layer {diff_id}"),
-            bytes: Arc::new(split),
-            diff_id: diff_id.clone(),
-            blob: Some(diff_id.clone()),
-            compression: Some(Compression::None),
-        })
+        split.into_layer(diff_id)
     }
 }
 

@@ -16,7 +16,7 @@ use super::kind::Layout;
 use super::split::Split;
 use super::{Shelf, is_id};
 use crate::archive::{
-    Compression, FoundImage, LayerFile, Manifest, Problem, check_count, check_digest, read_config,
+    FoundImage, LayerFile, Manifest, Problem, check_count, check_digest, read_config,
 };
 use crate::image::{Config, Digest, Limits};
 
@@ -170,14 +170,7 @@ impl Podman {
             len: row.len.and_then(|len| u64::try_from(len).ok()).unwrap_or(0),
             decoding: limits.decoding,
         };
-        split.check()?;
-        Ok(LayerFile {
-            name: format!("layer {diff_id}"),
-            bytes: Arc::new(split),
-            diff_id: diff_id.clone(),
-            blob: Some(diff_id.clone()),
-            compression: Some(Compression::None),
-        })
+        split.into_layer(diff_id)
     }
 }
 

@@ -11,7 +11,8 @@ use tar::Header;
 
 use super::ground::Ground;
 use super::record::{Part, Record};
-use crate::archive::{Compression, Content, Decoding, MAGIC_LEN, Problem};
+use crate::archive::{Compression, Content, Decoding, LayerFile, MAGIC_LEN, Problem};
+use crate::image::Digest;
 use crate::in_tree::InTree;
 
 /// Bytes of a compressed record that are read at once.
@@ -33,10 +34,17 @@ pub(super) struct Split {
 }
 
 impl Split {
-    /// Whether record and tree are there: a layer that lacks one should be
-    /// told before others are unpacked.
-    pub(super) fn check(&self) -> Result<(), Problem> {
-        self.open().map(drop)
+    /// The layer of this diff ID, if record and tree are there: one that lacks
+    /// either should be told before others are unpacked.
+    pub(super) fn into_layer(self, diff_id: &Digest) -> Result<LayerFile, Problem> {
+        self.open()?;
+        Ok(LayerFile {
+            name: format!("layer {diff_id}"),
+            bytes: Arc::new(self),
+            diff_id: diff_id.clone(),
+            blob: Some(diff_id.clone()),
+            compression: Some(Compression::None),
+        })
     }
 
     fn open(&self) -> Result<Opened, Problem> {
