@@ -55,8 +55,12 @@ impl Standstill {
         if self.ours {
             cgroup::thaw(&self.layout, &self.group)?;
         }
-        ftruncate(&self.note, 0).map_err(|e| Error::io("can't note the end of a pause", e))
+        note_end(&self.note)
     }
+}
+
+fn note_end(note: &File) -> Result<()> {
+    ftruncate(note, 0).map_err(|e| Error::io("can't note the end of a pause", e))
 }
 
 impl Drop for Standstill {
@@ -87,7 +91,6 @@ pub(super) fn end_forgotten(id: &str, dir: &Path) -> Result<()> {
     if note.metadata().map_err(at)?.len() == 0 {
         return Ok(());
     }
-    let forgotten =
-        Standstill { layout: Layout::probe()?, group: cgroup::path_of(id), note, ours: true };
-    forgotten.end()
+    cgroup::thaw(&Layout::probe()?, &cgroup::path_of(id))?;
+    note_end(&note)
 }
