@@ -4,9 +4,9 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::os::unix::fs::symlink;
 
-use graphdriver_api::{Care, Repaired, Severity};
+use graphdriver_api::{Care, Finding, Repaired, Severity};
 
-use super::care::CARE;
+use super::care::{CARE, findings};
 use super::*;
 use crate::fault::{Failure, inject};
 
@@ -54,13 +54,12 @@ fn a_restart_takes_volatile_nodes_away_and_nothing_else() {
     restart(dir.path());
     // Its bytes were never flushed.
     fs::write(dir.path().join("drafts/volatile/draft.json"), "").unwrap();
-    let mut found = Vec::new();
-    let nodes = CARE.check(dir.path(), &mut |finding| {
-        assert_eq!(finding.severity, Severity::Leftover, "{finding:?}");
-        found.push(format!("{} {}", finding.code, finding.path.display()));
-        ControlFlow::Continue(())
-    });
-    assert_eq!(found, ["draft-ended drafts/view", "draft-ended drafts/volatile"]);
+    let found = findings(dir.path());
+    assert!(found.iter().all(|finding| finding.severity == Severity::Leftover), "{found:?}");
+    let told = |finding: &Finding| format!("{} {}", finding.code, finding.path.display());
+    let told: Vec<_> = found.iter().map(told).collect();
+    assert_eq!(told, ["draft-ended drafts/view", "draft-ended drafts/volatile"]);
+    let nodes = CARE.check(dir.path(), &mut |_| ControlFlow::Continue(()));
     assert_eq!(nodes.unwrap().len(), 2);
     let store = open(dir.path());
     assert_eq!(store.recovered(), Recovered { ended: 2, ..Recovered::default() });
@@ -77,15 +76,9 @@ fn a_volatile_draft_that_was_lost_is_gone_in_the_same_boot() {
     populate(&store);
     let lose = || fs::write(dir.path().join("drafts/volatile/draft.json"), "").unwrap();
     lose();
-    let mut found = Vec::new();
-    CARE.check(dir.path(), &mut |finding| {
-        assert_eq!(finding.severity, Severity::Leftover, "{finding:?}");
-        found.push(finding);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let found = findings(dir.path());
     let [finding] = found.as_slice() else { panic!("{found:?}") };
-    assert_eq!(finding.code, "draft-ended");
+    assert_eq!((&*finding.code, finding.severity), ("draft-ended", Severity::Leftover));
     assert_eq!(kind(store.stat((&draft("volatile")).into())), ErrorKind::NotFound);
     assert_eq!(CARE.repair(dir.path(), finding, dir.path()).unwrap(), Repaired::Mended);
     assert!(!dir.path().join("drafts/volatile").try_exists().unwrap());
@@ -108,12 +101,7 @@ fn what_is_in_use_stays_in_another_boot() {
     let again = open(dir.path());
     assert_eq!(again.recovered().ended, 1, "the view alone");
     assert!(shown(&again).contains_key("draft volatile"));
-    let mut found = Vec::new();
-    CARE.check(dir.path(), &mut |finding| {
-        found.push(finding.code);
-        ControlFlow::Continue(())
-    })
-    .unwrap();
+    let found: Vec<_> = findings(dir.path()).into_iter().map(|f| f.code).collect();
     assert_eq!(found, ["trash"]);
     drop(lease);
     restart(dir.path());

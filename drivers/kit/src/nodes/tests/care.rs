@@ -22,7 +22,7 @@ impl Own for Nothing {
 pub(super) const CARE: NodeCare =
     NodeCare(Rules { layout: LAYOUT, tree: "tree", keeps: &[], own: &Nothing });
 
-fn findings(root: &Path) -> Vec<Finding> {
+pub(super) fn findings(root: &Path) -> Vec<Finding> {
     let mut found = Vec::new();
     CARE.check(root, &mut |finding| {
         found.push(finding);
