@@ -53,6 +53,17 @@ pub struct Limits {
     pub extension_bytes: u32,
 }
 
+impl Limits {
+    /// Limits that limit nothing: for an archive that is known.
+    pub const NONE: Self = Self {
+        entries: u64::MAX,
+        bytes: u64::MAX,
+        depth: u32::MAX,
+        xattr_bytes: u32::MAX,
+        extension_bytes: u32::MAX,
+    };
+}
+
 impl Default for Limits {
     /// Far above what real images hold, far below what hurts a host: 10
     /// million entries, 1 TiB, 1,024 components, 1 MiB of attributes, 2 MiB of

@@ -36,16 +36,6 @@ pub(crate) struct Verdict {
     pub(crate) unproven: Option<Error>,
 }
 
-/// What the archive was unpacked under already. Whoever wants other limits
-/// now has no reason to doubt the layer.
-const NO_LIMITS: Limits = Limits {
-    entries: u64::MAX,
-    bytes: u64::MAX,
-    depth: u32::MAX,
-    xattr_bytes: u32::MAX,
-    extension_bytes: u32::MAX,
-};
-
 /// Nobody will miss such a draft.
 const FOR_A_LOOK: DraftSpec = DraftSpec { quota: None, volatile: true };
 
@@ -186,7 +176,9 @@ impl Rehearsal<'_> {
 
     fn unpack(&self, outline: Outline) -> Result<()> {
         let mut archive = Hollow::new(outline.parts()?.0);
-        self.engine.driver().apply(self.draft, &mut archive, &NO_LIMITS)?;
+        // It was unpacked under limits once. Whoever wants others now has no reason
+        // to doubt the layer.
+        self.engine.driver().apply(self.draft, &mut archive, &Limits::NONE)?;
         Ok(())
     }
 

@@ -16,15 +16,6 @@ use super::state::{Content, Unpacking, refused};
 use crate::snapshot::{Kind, Snapshot};
 use crate::tree::{Tree, changes};
 
-/// Limits that limit nothing.
-const NO_LIMITS: Limits = Limits {
-    entries: u64::MAX,
-    bytes: u64::MAX,
-    depth: u32::MAX,
-    xattr_bytes: u32::MAX,
-    extension_bytes: u32::MAX,
-};
-
 impl Model {
     pub(super) fn do_apply(
         &self,
@@ -33,7 +24,7 @@ impl Model {
         limits: &Limits,
     ) -> Result<Applied> {
         let running = self.begin(draft)?;
-        let limits = if self.has(Fault::ApplyIgnoresLimits) { &NO_LIMITS } else { limits };
+        let limits = if self.has(Fault::ApplyIgnoresLimits) { &Limits::NONE } else { limits };
         // Nobody waits for the stream: the state isn't locked here.
         let archive = read(tar, limits, self.has(Fault::ApplyStopsAtMarker))?;
         let mut applied = archive.applied;
