@@ -1,0 +1,3 @@
+//! The program: mounts a union of directories.
+
+fn main() {}
