@@ -1,0 +1,53 @@
+//! Finding nodes, and forgetting them.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use super::Attributes;
+use crate::Result;
+use crate::node::{Id, Name, Node};
+use crate::union::{Found, Union};
+
+impl Union {
+    /// What is called `name` in a directory; `None` if nothing is. The kernel
+    /// knows of the node from then on, until it [forgets](Self::forget) it.
+    ///
+    /// # Errors
+    /// Of the layers' file systems; `ESTALE` for a number that isn't known.
+    pub fn look_up(&self, parent: Id, name: &OsStr) -> Result<Option<Attributes>> {
+        let parent = self.table.get(parent)?;
+        let _held = self.hold_places();
+        let name = Arc::from(name);
+        match self.find(&parent, &name)? {
+            Some(found) => self.tell(&parent, &name, found).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes a node of what was found, and tells of it.
+    pub(crate) fn tell(
+        &self,
+        parent: &Arc<Node>,
+        name: &Arc<OsStr>,
+        found: Found,
+    ) -> Result<Attributes> {
+        let (stat, identity) = (found.stat, found.identity);
+        let node = self.table.meet(identity, stat.kind, |id| {
+            let name = Name { parent: parent.clone(), name: name.clone() };
+            Node::new(id, stat.kind, Some(name), found.upper, found.lower)
+        });
+        node.state().add_name(parent, name);
+        // A link to what was copied up by another name: the copy is what counts.
+        let stat =
+            if node.is_upper() == found.upper { stat } else { self.object(&node)?.stat()? };
+        self.shown(&node, stat)
+    }
+
+    /// The kernel forgets that many of the times it was told of a node.
+    pub fn forget(&self, id: Id, times: u64) {
+        if self.table.forget(id, times) {
+            self.forget_files(id);
+            self.forget_dir(id);
+        }
+    }
+}
