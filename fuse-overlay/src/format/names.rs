@@ -129,7 +129,8 @@ mod tests {
             let names = if user { Names::User } else { Names::Trusted };
             let name = if mark { format!("{}{rest}", names.prefix()) } else { rest };
             let name = OsStr::new(&name);
-            prop_assert_eq!(names.outward(&names.inward(name)).as_deref(), Some(name));
+            let found = names.outward(&names.inward(name));
+            prop_assert_eq!(found.as_deref(), Some(name));
         }
     }
 }
