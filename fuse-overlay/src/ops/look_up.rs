@@ -3,18 +3,27 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 use super::Attributes;
 use crate::Result;
 use crate::node::{Id, Name, Node};
 use crate::union::{Found, Union};
+
+/// The longest name, in bytes (limits.h).
+const NAME_MAX: usize = 255;
 
 impl Union {
     /// What is called `name` in a directory; `None` if nothing is. The kernel
     /// knows of the node from then on, until it [forgets](Self::forget) it.
     ///
     /// # Errors
-    /// Of the layers' file systems; `ESTALE` for a number that isn't known.
+    /// Of the layers' file systems; `ESTALE` for a number that isn't known;
+    /// `ENAMETOOLONG`, because FUSE lets longer names through than there can be.
     pub fn look_up(&self, parent: Id, name: &OsStr) -> Result<Option<Attributes>> {
+        if name.len() > NAME_MAX {
+            return Err(Errno::NAMETOOLONG);
+        }
         let parent = self.table.get(parent)?;
         let _held = self.hold_places();
         let name = Arc::from(name);
