@@ -5,7 +5,15 @@ fn main() {
         lowers: args[0].split(':').map(Into::into).collect(),
         upper: Some((args[1].clone().into(), args[2].clone().into())),
     };
-    let union = fuse_overlay::union::Union::open(&paths, Default::default()).unwrap();
+    let union = fuse_overlay::union::Union::open(
+        &paths,
+        fuse_overlay::union::Settings {
+            ask_to_open: std::env::var_os("ASK").is_some(),
+            writeback: std::env::var_os("WB").is_some(),
+            ..Default::default()
+        },
+    )
+    .unwrap();
     fuse_overlay::mount::serve(
         union,
         std::path::Path::new(&args[3]),

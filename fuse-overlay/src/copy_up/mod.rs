@@ -64,6 +64,10 @@ impl Union {
         let stat = lower.stat()?;
         let copy = self.copy(&lower, &stat)?;
         let done = self.publish(node, &copy);
+        if done.is_ok() && stat.x.stx_nlink > 1 {
+            // Its other names lead to the lower file, by which it must be known.
+            self.table.keep(node);
+        }
         if let (Err(_), Copy::Named(name)) = (&done, &copy) {
             self.throw_away(name);
         }
@@ -73,6 +77,11 @@ impl Union {
     fn copy(&self, lower: &Object, stat: &Stat) -> Result<Copy> {
         let copy = self.make_like(lower, stat)?;
         let object = self.object_of(&copy)?;
+        // A file with more names than one isn't the same after the next mount:
+        // the other names still lead to the lower one.
+        if stat.x.stx_nlink == 1 {
+            self.note_origin(lower, stat, &object)?;
+        }
         copy_attributes(lower, stat, &object, self.settings.names)?;
         if let (Copy::Nameless(fd), true) = (&copy, self.settings.sync) {
             fsync(fd)?;
@@ -128,9 +137,10 @@ impl Union {
             Some(name) => self.upper_object(&name.parent, &name.name)?,
             None => object,
         };
-        self.table.alias(Identity::from(&placed.stat()?), node);
+        let upper = Identity::from(&placed.stat()?);
+        self.table.alias(upper, node);
         let mut state = node.state();
-        state.upper = true;
+        state.came_up(upper.ino, name);
         state.held = held;
         state.lower = Lower::Nothing;
         Ok(())
@@ -180,15 +190,20 @@ impl Union {
         fs::mkdirat(work.dir(), &made, Mode::RWXU)?;
         let copy = Copy::Named(made.clone());
         let object = self.object_of(&copy)?;
-        let done = copy_attributes(&lower, &stat, &object, self.settings.names)
+        let done = self
+            .note_origin(&lower, &stat, &object)
+            .and_then(|()| copy_attributes(&lower, &stat, &object, self.settings.names))
             .and_then(|()| self.put(name, &copy));
         if let Err(e) = done {
             self.throw_away(&made);
             return Err(e);
         }
         let upper = self.upper_object(&name.parent, &name.name)?;
-        self.table.alias(Identity::from(&upper.stat()?), node);
-        node.state().upper = true;
+        let upper = Identity::from(&upper.stat()?);
+        self.table.alias(upper, node);
+        let mut state = node.state();
+        state.upper = true;
+        state.upper_ino = upper.ino;
         Ok(())
     }
 

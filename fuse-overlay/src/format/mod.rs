@@ -2,7 +2,9 @@
 //! filesystems/overlayfs and its sources say. Pure: bytes in, meaning out.
 
 mod names;
+mod origin;
 mod redirect;
 
 pub use names::{Marks, Names};
+pub use origin::Origin;
 pub use redirect::Redirect;

@@ -21,6 +21,20 @@ impl From<&Stat> for Identity {
     }
 }
 
+/// A file, and the one that it was copied from: the number that it had then is
+/// the one that it keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lasting {
+    pub(crate) now: Identity,
+    pub(crate) origin: Identity,
+}
+
+impl From<Identity> for Lasting {
+    fn from(file: Identity) -> Self {
+        Self { now: file, origin: file }
+    }
+}
+
 /// The file systems that layers lie on, in the order in which they were met.
 #[derive(Debug, Default)]
 pub(crate) struct Devices(Mutex<Vec<u64>>);

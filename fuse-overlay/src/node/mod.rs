@@ -3,7 +3,7 @@
 mod identity;
 mod table;
 
-pub(crate) use identity::{Devices, Identity};
+pub(crate) use identity::{Devices, Identity, Lasting};
 pub(crate) use table::{Table, root};
 
 use std::ffi::OsStr;
@@ -53,6 +53,8 @@ pub(crate) struct State {
     names: Vec<Name>,
     /// Whether it is in the upper layer, under the same names as in the union.
     pub(crate) upper: bool,
+    /// The number that it has there.
+    pub(crate) upper_ino: u64,
     /// What there is of it in the layers below.
     pub(crate) lower: Lower,
     /// The file itself, once no name is left that would lead to it.
@@ -87,9 +89,17 @@ pub(crate) struct LowerDir {
 }
 
 impl Node {
-    pub(crate) fn new(id: Id, kind: Kind, name: Option<Name>, upper: bool, lower: Lower) -> Self {
+    /// `upper` is the number that it has in the upper layer, if it is there.
+    pub(crate) fn new(
+        id: Id,
+        kind: Kind,
+        name: Option<Name>,
+        upper: Option<u64>,
+        lower: Lower,
+    ) -> Self {
         let names = name.into_iter().collect();
-        let state = Mutex::new(State { names, upper, lower, held: None, links: 0 });
+        let (upper, upper_ino) = (upper.is_some(), upper.unwrap_or_default());
+        let state = Mutex::new(State { names, upper, upper_ino, lower, held: None, links: 0 });
         Self { id, kind, lookups: AtomicU64::new(0), state, copying: Mutex::new(()) }
     }
 
@@ -115,6 +125,14 @@ impl Node {
         self.state().upper
     }
 
+    /// Whether it is the file that was found: in the upper layer with that
+    /// number, or in a lower one. What was copied up is still the file that its
+    /// other names below lead to.
+    pub(crate) fn is(&self, upper: Option<u64>) -> bool {
+        let state = self.state();
+        upper.is_none_or(|ino| state.upper && state.upper_ino == ino)
+    }
+
     fn told(&self) {
         self.lookups.fetch_add(1, Ordering::Relaxed);
     }
@@ -131,6 +149,21 @@ impl State {
     /// A name of it, if one is left.
     pub(crate) fn name(&self) -> Option<&Name> {
         self.names.last()
+    }
+
+    /// It was found under that name, in the upper layer or below. What is in the
+    /// upper layer is reached by the names that it has there.
+    pub(crate) fn seen_as(&mut self, parent: &Arc<Node>, name: &Arc<OsStr>, upper: bool) {
+        if upper == self.upper {
+            self.add_name(parent, name);
+        }
+    }
+
+    /// It is in the upper layer now, under this name only.
+    pub(crate) fn came_up(&mut self, upper_ino: u64, name: Option<Name>) {
+        self.upper = true;
+        self.upper_ino = upper_ino;
+        self.names = name.into_iter().collect();
     }
 
     /// It was found, or put, under that name too.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use rustix::io::Errno;
 
-use super::{Devices, Id, Identity, Lower, Node, ROOT};
+use super::{Devices, Id, Identity, Lasting, Lower, Node, ROOT};
 use crate::layer::Kind;
 use crate::{Result, lock};
 
@@ -47,23 +47,24 @@ impl Table {
 
     /// The node of a file that the kernel is about to be told of, made by
     /// `make` if it isn't known.
+    ///
+    /// `same` says of a known node whether it is that file: a mark of the layers
+    /// may say of two that they come from one, and nobody vouches for marks.
     pub(crate) fn meet(
         &self,
-        file: Identity,
-        kind: Kind,
+        file: Lasting,
+        same: impl Fn(&Node) -> bool,
         make: impl FnOnce(Id) -> Node,
     ) -> Arc<Node> {
         let id = self.id(file);
         let mut nodes = lock(self.shard(id));
-        if let Some(known) = nodes.get(&id).filter(|known| known.kind == kind) {
+        if let Some(known) = nodes.get(&id).filter(|known| same(known)) {
             known.told();
             return known.clone();
         }
-        // A number can be of another type only if somebody changed the layers
-        // behind our back; a new number keeps the two apart.
         let id = if nodes.contains_key(&id) {
             drop(nodes);
-            let id = self.give(file);
+            let id = self.give(file.now);
             nodes = lock(self.shard(id));
             id
         } else {
@@ -75,16 +76,22 @@ impl Table {
         node
     }
 
+    /// Has a node stay for as long as the union is there.
+    pub(crate) fn keep(&self, node: &Node) {
+        let _nodes = lock(self.shard(node.id));
+        node.told();
+    }
+
     /// The node of that file, if the kernel knows it.
-    pub(crate) fn known(&self, file: Identity) -> Option<Arc<Node>> {
+    pub(crate) fn known(&self, file: Lasting) -> Option<Arc<Node>> {
         let id = self.id(file);
         lock(self.shard(id)).get(&id).cloned()
     }
 
     /// The number that a file has, or would have.
-    pub(crate) fn id(&self, file: Identity) -> Id {
-        let odd = lock(&self.odd).get(&file).copied();
-        odd.or_else(|| self.devices.id(file)).unwrap_or_else(|| self.give(file))
+    pub(crate) fn id(&self, file: Lasting) -> Id {
+        let odd = lock(&self.odd).get(&file.now).copied();
+        odd.or_else(|| self.devices.id(file.origin)).unwrap_or_else(|| self.give(file.now))
     }
 
     fn give(&self, file: Identity) -> Id {
@@ -132,7 +139,7 @@ impl Table {
 
 /// What a node is of that was never seen before.
 pub(crate) fn root(upper: bool, lower: Lower) -> Arc<Node> {
-    Arc::new(Node::new(ROOT, Kind::Directory, None, upper, lower))
+    Arc::new(Node::new(ROOT, Kind::Directory, None, upper.then_some(0), lower))
 }
 
 #[cfg(test)]
@@ -148,8 +155,8 @@ mod tests {
     }
 
     fn meet(table: &Table, ino: u64) -> Arc<Node> {
-        table
-            .meet(file(ino), Kind::File, |id| Node::new(id, Kind::File, None, true, Lower::Nothing))
+        let make = |id| Node::new(id, Kind::File, None, Some(ino), Lower::Nothing);
+        table.meet(file(ino).into(), |known| known.kind == Kind::File, make)
     }
 
     #[test]
@@ -187,8 +194,8 @@ mod tests {
     fn a_number_stands_for_one_type() {
         let table = table();
         let node = meet(&table, 100);
-        let make = |id| Node::new(id, Kind::Fifo, None, true, Lower::Nothing);
-        let other = table.meet(file(100), Kind::Fifo, make);
+        let make = |id| Node::new(id, Kind::Fifo, None, Some(100), Lower::Nothing);
+        let other = table.meet(file(100).into(), |known| known.kind == Kind::Fifo, make);
         assert_ne!(node.id, other.id);
         assert!(table.get(node.id).is_ok() && table.get(other.id).is_ok());
     }

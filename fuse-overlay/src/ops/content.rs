@@ -42,6 +42,14 @@ impl Union {
         Ok(done)
     }
 
+    /// Has a file where it can be written to.
+    ///
+    /// # Errors
+    /// As [`change`](Self::change).
+    pub fn open_to_write(&self, id: Id) -> Result<()> {
+        self.writable(&self.table.get(id)?).map(drop)
+    }
+
     /// Writes all of it, to a copy in the upper layer.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 use super::Attributes;
 use crate::Result;
 use crate::layer::{Object, absent_is_none};
-use crate::node::{Id, Identity, Lower};
+use crate::node::{Id, Identity};
 use crate::union::{Found, Union};
 
 impl Union {
@@ -40,8 +40,7 @@ impl Union {
             Some(_) => return Err(Errno::EXIST),
         }
         let stat = place.stat()?;
-        let found =
-            Found { stat, upper: true, lower: Lower::Nothing, identity: Identity::from(&stat) };
-        self.tell(&parent, &name, found)
+        self.table.alias(Identity::from(&stat), &node);
+        self.tell(&parent, &name, Found::new_in_upper(stat))
     }
 }

@@ -40,12 +40,13 @@ impl Union {
         name: &Arc<OsStr>,
         found: Found,
     ) -> Result<Attributes> {
-        let (stat, identity) = (found.stat, found.identity);
-        let node = self.table.meet(identity, stat.kind, |id| {
+        let (stat, upper) = (found.stat, found.upper_ino());
+        let same = |known: &Node| known.kind == stat.kind && known.is(upper);
+        let node = self.table.meet(found.identity, same, |id| {
             let name = Name { parent: parent.clone(), name: name.clone() };
-            Node::new(id, stat.kind, Some(name), found.upper, found.lower)
+            Node::new(id, stat.kind, Some(name), upper, found.lower)
         });
-        node.state().add_name(parent, name);
+        node.state().seen_as(parent, name, upper.is_some());
         // A link to what was copied up by another name: the copy is what counts.
         let stat =
             if node.is_upper() == found.upper { stat } else { self.object(&node)?.stat()? };

@@ -11,7 +11,7 @@ use super::Attributes;
 use crate::Result;
 use crate::copy_up::type_of;
 use crate::layer::{Kind, Object, Stat, absent_is_none};
-use crate::node::{Id, Identity, Lower, Node};
+use crate::node::{Id, Node};
 use crate::union::{Found, Union};
 
 /// On whose behalf something is made.
@@ -84,8 +84,7 @@ impl Union {
             Some(_) => return Err(Errno::EXIST),
         }
         let stat = place.stat()?;
-        let (identity, lower) = (Identity::from(&stat), Lower::Nothing);
-        self.tell(&parent, &name, Found { stat, upper: true, lower, identity })
+        self.tell(&parent, &name, Found::new_in_upper(stat))
     }
 
     fn make_where_nothing_is(

@@ -61,10 +61,10 @@ impl Union {
             _ => {}
         }
         self.may_move(&source)?;
-        self.bring_up(&source)?;
+        self.bring_name_up(&source, &from)?;
         if let (Some(target), RenameMode::Exchange) = (&target, mode) {
             self.may_move(target)?;
-            self.bring_up(target)?;
+            self.bring_name_up(target, &to)?;
         }
         {
             let _held = self.hold_places();
@@ -89,6 +89,23 @@ impl Union {
         let node = self.table.get(told.id)?;
         self.forget(told.id, 1);
         Ok(Some(node))
+    }
+
+    /// Has a node in the upper layer, under this name of it.
+    fn bring_name_up(&self, node: &Arc<Node>, place: &Place) -> Result<()> {
+        self.bring_up(node)?;
+        if node.is_dir() {
+            return Ok(());
+        }
+        let _held = self.hold_places();
+        self.bring_dir_up(&place.parent)?;
+        if self.in_upper(place)? != Target::Nothing {
+            return Ok(());
+        }
+        // It was copied up by another name, and this one still leads below.
+        let Object::At(from, old) = self.object(node)? else { return Err(Errno::NOENT) };
+        let dir = self.upper_dir(&place.parent)?;
+        fs::linkat(from, &*old, dir, &*place.name, fs::AtFlags::empty())
     }
 
     fn may_move(&self, node: &Arc<Node>) -> Result<()> {

@@ -108,7 +108,7 @@ impl Union {
         let above = node.state().name().map_or(node.id, |name| name.parent.id);
         let mut listed = vec![dot(".", node.id), dot("..", above)];
         self.each_entry(node, |entry, dev, kind| {
-            let id = self.table.id(Identity { dev, ino: entry.ino });
+            let id = self.table.id(Identity { dev, ino: entry.ino }.into());
             listed.push(Listed { name: Arc::from(entry.name.as_os_str()), id, kind });
             Ok(true)
         })?;

@@ -7,7 +7,7 @@ use super::Union;
 use crate::Result;
 use crate::format::Redirect;
 use crate::layer::{LowerPath, Object, Stat, absent_is_none};
-use crate::node::{Identity, Lower, LowerDir, LowerFile, Node};
+use crate::node::{Identity, Lasting, Lower, LowerDir, LowerFile, Node};
 
 /// What stands under a name.
 #[derive(Debug)]
@@ -17,7 +17,20 @@ pub(crate) struct Found {
     pub(crate) upper: bool,
     pub(crate) lower: Lower,
     /// By which it is known.
-    pub(crate) identity: Identity,
+    pub(crate) identity: Lasting,
+}
+
+impl Found {
+    /// What was just made in the upper layer.
+    pub(crate) fn new_in_upper(stat: Stat) -> Self {
+        let identity = Identity::from(&stat).into();
+        Self { stat, upper: true, lower: Lower::Nothing, identity }
+    }
+
+    /// The number that it has in the upper layer, if it is there.
+    pub(crate) fn upper_ino(&self) -> Option<u64> {
+        self.upper.then_some(self.stat.x.stx_ino)
+    }
 }
 
 /// Where a directory's next part is looked for.
@@ -86,6 +99,7 @@ impl Union {
     /// nothing found yet.
     fn find_below(&self, top: Option<Stat>, mut search: Search) -> Result<Option<Found>> {
         let mut seen = top;
+        let mut origin = None;
         let mut merged: Vec<LowerDir> = Vec::new();
         while let Some(dir) = search.take() {
             let object = Object::At(self.lower_dir(&dir)?, search.name.clone());
@@ -98,11 +112,12 @@ impl Union {
                 if seen.is_some() {
                     break;
                 }
-                let identity = Identity::from(&stat);
+                let identity = Identity::from(&stat).into();
                 let lower = Lower::File(LowerFile { dir, name: search.name });
                 return Ok(Some(Found { stat, upper: false, lower, identity }));
             }
             merged.push(part_of(&dir, &search.name, merged.last()));
+            origin.get_or_insert(Identity::from(&stat));
             seen.get_or_insert(stat);
             // The last layer has nothing below it that a mark could hide.
             if search.next < self.lower_layers() {
@@ -111,13 +126,17 @@ impl Union {
         }
         Ok(seen.map(|stat| {
             let lower = Lower::Directories(merged.into());
-            Found { stat, upper: top.is_some(), lower, identity: Identity::from(&stat) }
+            let now = Identity::from(&stat);
+            let identity = Lasting { now, origin: origin.unwrap_or(now) };
+            Found { stat, upper: top.is_some(), lower, identity }
         }))
     }
 
     /// A file of the upper layer; its data may be below.
     fn upper_file(&self, stat: Stat, object: &Object, search: Search) -> Result<Found> {
-        let identity = Identity::from(&stat);
+        let now = Identity::from(&stat);
+        let origin = self.origin_of(object)?.unwrap_or(now);
+        let identity = Lasting { now, origin };
         let lower = match self.is_metacopy(&stat, object)? {
             true => Lower::File(self.find_data(object, search)?),
             false => Lower::Nothing,

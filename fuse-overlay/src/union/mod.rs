@@ -2,6 +2,7 @@
 
 mod dirs;
 mod find;
+mod origin;
 mod settings;
 mod work;
 
@@ -30,6 +31,8 @@ pub struct Union {
     pub(crate) settings: Settings,
     /// The layers below, the uppermost first.
     lowers: Vec<Arc<OwnedFd>>,
+    /// What each lies on.
+    homes: Vec<origin::Home>,
     /// The layer that takes changes, if there is one.
     upper: Option<Upper>,
     pub(crate) table: Table,
@@ -91,6 +94,12 @@ impl Union {
                 Some(Upper { root, work })
             }
         };
+        let homes = paths.lowers.iter().zip(&lowers);
+        let homes = homes
+            .map(|(path, root)| {
+                origin::Home::of(root).map_err(|e| OpenError::new("can't examine", path, e))
+            })
+            .collect::<std::result::Result<_, _>>()?;
         let layers = u16::try_from(lowers.len()).unwrap_or(u16::MAX);
         let merged = (0..layers).map(|layer| LowerDir { layer, path: None });
         let root = node::root(upper.is_some(), Lower::Directories(merged.collect()));
@@ -98,6 +107,7 @@ impl Union {
         Ok(Self {
             settings,
             lowers,
+            homes,
             upper,
             table: Table::new(root),
             dirs: Fds::new(room / 2),

@@ -30,6 +30,10 @@ pub struct Settings {
     pub open_files: usize,
     /// Directories of lower layers can be moved.
     pub redirect: bool,
+    /// The kernel asks whenever a file is opened, and what is opened for writing
+    /// is copied up then. Else it never asks, which is faster, and the first
+    /// write copies up.
+    pub ask_to_open: bool,
     /// The kernel gathers writes before it sends them.
     pub writeback: bool,
     /// Extended attributes are shown.
@@ -51,6 +55,7 @@ impl Default for Settings {
             sync: true,
             open_files: 1024,
             redirect: true,
+            ask_to_open: false,
             writeback: false,
             xattrs: true,
             acl: true,
