@@ -12,8 +12,10 @@
 //! | [`thread`] | what one thread can change of itself: mount namespace, file system ids |
 //! | [`seccomp`] | a filter for system calls, as a finished program |
 //! | [`device_program`] | which devices a control group may use, as a finished program |
+//! | [`daemon`] | fork(2) for a process of one thread |
 //! | [`mapped_write`] | a write through a shared memory mapping, for verification |
 
+pub mod daemon;
 pub mod device_program;
 pub mod mapped_write;
 pub mod mount_attr;

@@ -1,0 +1,29 @@
+//! Caches, flushes and threads.
+
+use super::{Known, flag, value};
+
+pub(super) const OPTIONS: &[Known] = &[
+    value("timeout", "SECONDS", "how long the kernel keeps names and attributes", |d, v| {
+        v.seconds().map(|time| d.union.timeout = time)
+    }),
+    value("writeback", "0|1", "let the kernel gather writes; 1 unless said", |d, v| {
+        v.switch().map(|on| d.union.writeback = on)
+    }),
+    value("fsync", "0|1", "flush when asked to; 1 unless said", |d, v| {
+        v.switch().map(|on| d.fsync = Some(on))
+    }),
+    flag("volatile", "never flush, and mark the upper as torn if the host crashes", |d, _| {
+        d.volatile = true;
+        Ok(())
+    }),
+    value("threaded", "0|1", "answer from several threads; 1 unless said", |d, v| {
+        v.switch().map(|on| d.threaded = Some(on))
+    }),
+    value("max_threads", "N", "from no more than this many", |d, v| {
+        v.count().map(|n| d.max_threads = Some(n))
+    }),
+    flag("debug", "as -d", |d, _| {
+        d.debug = true;
+        Ok(())
+    }),
+];
