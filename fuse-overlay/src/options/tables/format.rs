@@ -37,4 +37,18 @@ pub(super) const OPTIONS: &[Known] = &[
         d.union.userxattr = true;
         Ok(())
     }),
+    // Only what is so anyhow: to ignore the other values would be to promise
+    // something.
+    value("nfs_export", "off", "always off: a FUSE mount isn't exported by handles", |_, v| {
+        v.one_of(
+            &[("off", ())],
+            "off: a FUSE mount can't be exported by handles, the kernel's overlay can",
+        )
+    }),
+    value("verity", "off", "always off: digests of lower files aren't checked", |_, v| {
+        v.one_of(
+            &[("off", ())],
+            "off: digests of lower files are checked by the kernel's overlay only",
+        )
+    }),
 ];

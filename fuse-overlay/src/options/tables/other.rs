@@ -58,7 +58,6 @@ pub const NO_EFFECT: &[(&str, &str)] = &[
     ("hard_remove", "a file that is removed while it is open needs no hidden name"),
     // overlayfs's
     ("uuid", "statfs(2) tells no UUID for a FUSE mount"),
-    ("nonfs_export", "a FUSE mount isn't exported by handles"),
     // mount(8)'s
     ("iversion", "the kernel keeps no version of a FUSE mount's inodes"),
     ("noiversion", "the kernel keeps no version of a FUSE mount's inodes"),
@@ -73,8 +72,6 @@ const NO_DEVICE: &str = "this file system lies on directories, not on a device; 
 pub const REFUSED: &[(&str, &str)] = &[
     ("plugins", "there are no plugins here; give directories to lowerdir"),
     ("datadir+", "layers of data alone aren't known here; mount composefs by the kernel's overlay"),
-    ("nfs_export", "a FUSE mount can't be exported by handles; use the kernel's overlay"),
-    ("verity", "digests of lower files aren't checked here; use the kernel's overlay"),
     ("uid", "owners are those of the layers; squash_to_uid=UID shows one owner"),
     ("gid", "groups are those of the layers; squash_to_gid=GID shows one group"),
     ("umask", "modes are those of the layers; change them there"),
