@@ -8,9 +8,7 @@ use fuse_overlay::process;
 
 fn main() -> ExitCode {
     match options::parse(std::env::args_os().skip(1)) {
-        Ok(Request::Mount(options)) => {
-            process::run(&options, |options, ready| fuse_overlay::mount(options, ready))
-        }
+        Ok(Request::Mount(options)) => process::run(&options, fuse_overlay::mount),
         Ok(Request::Help) => print(&options::help()),
         Ok(Request::Version) => print(&options::version()),
         Err(error) => {

@@ -58,9 +58,9 @@ pub fn version() -> String {
 
 fn line(known: &Known) -> String {
     let form = match known.takes {
-        Takes::Nothing => known.name.to_owned(),
-        Takes::Value(value) => format!("{}={value}", known.name),
-        Takes::Maybe(value) => format!("{}[={value}]", known.name),
+        Takes::Nothing(_) => known.name.to_owned(),
+        Takes::Value(value, _) => format!("{}={value}", known.name),
+        Takes::Maybe(value, _) => format!("{}[={value}]", known.name),
     };
     let gap = COLUMN.saturating_sub(2 + form.len()).max(2);
     format!("  {form}{:gap$}{}\n", "", known.help)

@@ -51,7 +51,7 @@ impl IdMap {
     /// # Errors
     /// See [`IdMapError`]: the rules are those of user_namespaces(7).
     pub fn new(ranges: &[IdRange]) -> Result<Self, IdMapError> {
-        ranges.iter().try_for_each(|r| r.check())?;
+        ranges.iter().try_for_each(IdRange::check)?;
         Ok(Self {
             by_container: sorted(ranges, |r| r.container)?,
             by_host: sorted(ranges, |r| r.host)?,

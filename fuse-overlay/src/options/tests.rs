@@ -97,39 +97,60 @@ fn what_is_not_said_is_as_with_fuse_overlayfs() {
     assert_eq!(options.mount.fsname, "fuse-overlay");
 }
 
+fn union(list: &str) -> UnionOptions {
+    with(list).unwrap().union
+}
+
 #[test]
-fn each_option_does_what_it_says() {
-    let union = |list| with(list).unwrap().union;
+fn options_about_owners_do_what_they_say() {
     assert_eq!(union("squash_to_root").squash, Squash { uid: Some(0), gid: Some(0) });
-    assert_eq!(union("timeout=0.5").timeout, Duration::from_millis(500));
-    assert_eq!(union("threaded=0").threads, Some(1));
-    assert_eq!(union("threaded=1").threads, None);
-    assert_eq!(union("max_threads=3").threads, Some(3));
-    assert_eq!(union("threaded=0,max_threads=1").threads, Some(1));
-    assert_eq!(union("fsync=0").sync, Durability::NoFsync);
-    assert_eq!(union("sync=0").sync, Durability::NoFsync);
-    assert_eq!(union("fsync=0,volatile").sync, Durability::Volatile);
-    assert!(!union("writeback=0").writeback);
     assert!(!union("noxattrs").xattrs && !union("noxattrs=1").xattrs);
     assert!(union("noxattrs=0").xattrs);
     assert!(!union("noacl").acl);
     assert_eq!(union("xattr_permissions=1").xattr_permissions, XattrPermissions::Privileged);
+}
+
+#[test]
+fn options_about_the_format_do_what_they_say() {
     assert_eq!(union("redirect_dir=nofollow").redirect_dir, Some(RedirectDir::NoFollow));
     assert_eq!(union("metacopy=on").metacopy, Some(true));
     assert_eq!(union("index=off").index, Some(false));
     assert_eq!(union("xino=on").xino, Xino::On);
     assert!(union("static_nlink").static_nlink);
     assert!(union("userxattr").userxattr);
+}
+
+#[test]
+fn options_about_caches_and_threads_do_what_they_say() {
+    assert_eq!(union("timeout=0.5").timeout, Duration::from_millis(500));
+    assert_eq!(union("threaded=0").threads, Some(1));
+    assert_eq!(union("threaded=1").threads, None);
+    assert_eq!(union("max_threads=3").threads, Some(3));
+    assert_eq!(union("threaded=0,max_threads=1").threads, Some(1));
+    assert!(!union("writeback=0").writeback);
+    let options = with("debug").unwrap();
+    assert!(options.debug && options.foreground);
+}
+
+#[test]
+fn options_about_flushes_do_what_they_say() {
+    assert_eq!(union("fsync=0").sync, Durability::NoFsync);
+    assert_eq!(union("sync=0").sync, Durability::NoFsync);
+    assert_eq!(union("fsync=0,volatile").sync, Durability::Volatile);
+    assert_eq!(union("fsync=1").sync, Durability::Fsync);
+}
+
+#[test]
+fn options_about_the_mount_do_what_they_say() {
     let mount = |list| with(list).unwrap().mount;
     assert_eq!(mount("allow_root").access, Some(Access::OwnerAndRoot));
     assert_eq!(mount("allow_other").access, Some(Access::All));
     assert!(mount("ro").read_only && !mount("ro,rw").read_only);
     assert_eq!(mount("fsname=a,subtype=b").fsname, "a");
+    assert_eq!(mount("fsname=a,subtype=b").subtype, "b");
     assert_eq!(mount(r"fsname=a\,b").fsname, "a,b");
     assert_eq!(mount("max_read=65536").max_read, Some(65536));
     assert!(mount("auto_unmount").auto_unmount);
-    let options = with("debug").unwrap();
-    assert!(options.debug && options.foreground);
 }
 
 #[test]

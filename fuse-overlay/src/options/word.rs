@@ -31,12 +31,18 @@ pub(super) fn take(draft: &mut Draft, option: &OsStr) -> Result<(), UsageError> 
 
 fn set(draft: &mut Draft, known: &Known, value: Option<&OsStr>) -> Result<(), UsageError> {
     let option = known.name;
-    match (known.takes, value) {
-        (Takes::Value(expected), None) => Err(UsageError::NoValue { option, expected }),
-        (Takes::Nothing, Some(value)) => {
+    match (&known.takes, value) {
+        (Takes::Nothing(set), None) => {
+            set(draft);
+            Ok(())
+        }
+        (Takes::Nothing(_), Some(value)) => {
             Err(UsageError::HasValue { option, value: value.to_owned() })
         }
-        _ => (known.set)(draft, &Value { option, bytes: value }),
+        (Takes::Value(expected, _), None) => Err(UsageError::NoValue { option, expected }),
+        (Takes::Value(_, set) | Takes::Maybe(_, set), bytes) => {
+            set(draft, &Value { option, bytes })
+        }
     }
 }
 

@@ -34,8 +34,9 @@ impl Stop {
     ///
     /// SIGPIPE needs nothing: Rust's programs ignore it from their start.
     pub(super) fn on_signals() -> Result<Self, ProcessError> {
-        let signals: SigSet =
-            [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP].into_iter().collect();
+        let signals: SigSet = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1]
+            .into_iter()
+            .collect();
         signals.thread_block().map_err(error("block signals"))?;
         let stop = Self { state: Arc::new(Mutex::new(State::Mounting)) };
         let answering = stop.clone();
@@ -49,6 +50,9 @@ impl Stop {
     fn answer(&self, signals: &SigSet) {
         loop {
             match signals.wait() {
+                // fuse-overlayfs tells numbers then. Who asks for them mustn't
+                // end the program, as the kernel would.
+                Ok(Signal::SIGUSR1) => tracing::info!("SIGUSR1 has no effect here"),
                 Ok(signal) => self.signalled(signal),
                 Err(errno) => say(&format!("signals can't be waited for: {errno}")),
             }

@@ -100,6 +100,23 @@ fn each_signal_unmounts_and_the_status_is_0() {
 }
 
 #[test]
+fn a_question_for_numbers_ends_nothing() {
+    if !can_mount() {
+        return;
+    }
+    let place = Place::new();
+    let log = place.folder.path().join("log");
+    let output =
+        empty().env("FUSE_OVERLAY_LOG", &log).args(LOWER).arg(&place.mnt).output().unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    kill(place.server().unwrap(), Signal::USR1);
+    until("the daemon writes it down", || {
+        std::fs::read_to_string(&log).unwrap().contains("SIGUSR1 has no effect here")
+    });
+    assert!(place.server().is_some());
+}
+
+#[test]
 fn an_unmount_from_outside_ends_the_program_with_0() {
     if !can_mount() {
         return;

@@ -17,7 +17,13 @@ pub(crate) fn fuse_overlay() -> Command {
 /// The example with the program's process. Cargo builds it with the tests.
 pub(crate) fn empty() -> Command {
     let tests = std::env::current_exe().unwrap();
-    Command::new(tests.ancestors().nth(2).unwrap().join("examples/fuse-overlay-empty"))
+    let program = tests.ancestors().nth(2).unwrap().join("examples/fuse-overlay-empty");
+    assert!(
+        program.try_exists().unwrap(),
+        "{} isn't there: run `cargo build -p sapwood-fuse-overlay --examples`",
+        program.display()
+    );
+    Command::new(program)
 }
 
 /// Standard error as text.

@@ -12,9 +12,8 @@ pub(super) const OPTIONS: &[Known] = &[
     value("fsync", "0|1", "flush when asked to; 1 unless said", |d, v| {
         v.switch().map(|on| d.fsync = Some(on))
     }),
-    flag("volatile", "never flush, and mark the upper as torn if the host crashes", |d, _| {
+    flag("volatile", "never flush, and mark the upper as torn if the host crashes", |d| {
         d.volatile = true;
-        Ok(())
     }),
     value("threaded", "0|1", "answer from several threads; 1 unless said", |d, v| {
         v.switch().map(|on| d.threaded = Some(on))
@@ -22,8 +21,5 @@ pub(super) const OPTIONS: &[Known] = &[
     value("max_threads", "N", "from no more than this many", |d, v| {
         v.count().map(|n| d.max_threads = Some(n))
     }),
-    flag("debug", "as -d", |d, _| {
-        d.debug = true;
-        Ok(())
-    }),
+    flag("debug", "as -d", |d| d.debug = true),
 ];

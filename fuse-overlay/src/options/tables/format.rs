@@ -29,13 +29,11 @@ pub(super) const OPTIONS: &[Known] = &[
         let modes = [("on", Xino::On), ("off", Xino::Off), ("auto", Xino::Auto)];
         v.one_of(&modes, "on, off or auto").map(|mode| d.union.xino = mode)
     }),
-    flag("static_nlink", "show one link for every directory, count none", |d, _| {
+    flag("static_nlink", "show one link for every directory, count none", |d| {
         d.union.static_nlink = true;
-        Ok(())
     }),
-    flag("userxattr", "use attributes user.overlay.*, not trusted.overlay.*", |d, _| {
+    flag("userxattr", "use attributes user.overlay.*, not trusted.overlay.*", |d| {
         d.union.userxattr = true;
-        Ok(())
     }),
     // Only what is so anyhow: to ignore the other values would be to promise
     // something.

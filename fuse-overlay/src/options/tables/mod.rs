@@ -21,25 +21,24 @@ pub use other::{FOR_MOUNT, FOR_MOUNT_PREFIXES, NO_EFFECT, REFUSED};
 /// An option that does something.
 pub(super) struct Known {
     pub(super) name: &'static str,
-    pub(super) takes: Takes,
     /// What it does, in one line.
     pub(super) help: &'static str,
-    pub(super) set: Set,
+    pub(super) takes: Takes,
 }
 
-/// Puts an option's value into the draft.
-type Set = fn(&mut Draft, &Value<'_>) -> Result<(), UsageError>;
-
-/// What may stand behind an option's name, as `--help` shows it.
-#[derive(Debug, Clone, Copy)]
+/// What may stand behind an option's name, as `--help` shows it, and how it gets
+/// into the draft.
 pub(super) enum Takes {
     /// Nothing.
-    Nothing,
+    Nothing(fn(&mut Draft)),
     /// `=` and a value, always.
-    Value(&'static str),
+    Value(&'static str, Set),
     /// The same, or nothing.
-    Maybe(&'static str),
+    Maybe(&'static str, Set),
 }
+
+/// Puts an option's value into the draft, or says what it must be.
+type Set = fn(&mut Draft, &Value<'_>) -> Result<(), UsageError>;
 
 /// Options that are about one thing.
 pub(super) struct Group {
@@ -67,14 +66,14 @@ pub fn names() -> impl Iterator<Item = &'static str> {
     known.chain(NO_EFFECT.iter().map(|(name, _)| *name)).chain(FOR_MOUNT.iter().copied())
 }
 
-const fn flag(name: &'static str, help: &'static str, set: Set) -> Known {
-    Known { name, takes: Takes::Nothing, help, set }
+const fn flag(name: &'static str, help: &'static str, set: fn(&mut Draft)) -> Known {
+    Known { name, help, takes: Takes::Nothing(set) }
 }
 
-const fn value(name: &'static str, expected: &'static str, help: &'static str, set: Set) -> Known {
-    Known { name, takes: Takes::Value(expected), help, set }
+const fn value(name: &'static str, form: &'static str, help: &'static str, set: Set) -> Known {
+    Known { name, help, takes: Takes::Value(form, set) }
 }
 
-const fn maybe(name: &'static str, expected: &'static str, help: &'static str, set: Set) -> Known {
-    Known { name, takes: Takes::Maybe(expected), help, set }
+const fn maybe(name: &'static str, form: &'static str, help: &'static str, set: Set) -> Known {
+    Known { name, help, takes: Takes::Maybe(form, set) }
 }

@@ -12,10 +12,7 @@ pub(super) const OPTIONS: &[Known] = &[
     value("gidmapping", TRIPLES, "groups of the layers, and as which they are shown", |d, v| {
         v.id_map().map(|map| d.union.gid_map = map)
     }),
-    flag("squash_to_root", "show every file as root's", |d, _| {
-        d.squash_to_root = true;
-        Ok(())
-    }),
+    flag("squash_to_root", "show every file as root's", |d| d.squash_to_root = true),
     value("squash_to_uid", "UID", "show every file as this user's", |d, v| {
         v.id().map(|id| d.union.squash.uid = Some(id))
     }),
@@ -38,9 +35,6 @@ pub(super) const OPTIONS: &[Known] = &[
     maybe("noxattrs", "0|1", "show no extended attributes, let none be set", |d, v| {
         v.switch().map(|off| d.union.xattrs = !off)
     }),
-    flag("noacl", "know nothing of access lists", |d, _| {
-        d.union.acl = false;
-        Ok(())
-    }),
-    flag("default_permissions", "have the kernel check permissions; always so here", |_, _| Ok(())),
+    flag("noacl", "know nothing of access lists", |d| d.union.acl = false),
+    flag("default_permissions", "have the kernel check permissions; always so here", |_| ()),
 ];
