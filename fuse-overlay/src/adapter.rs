@@ -243,7 +243,7 @@ impl Filesystem for Adapter {
     /// Unless it is to be asked, says for all files of the mount that opening
     /// them needs no request.
     fn open(&self, _: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
-        if !self.union.settings.ask_to_open {
+        if !self.union.settings.copy_up_on_open {
             return reply.error(Errno::ENOSYS);
         }
         let reads = flags.acc_mode() == OpenAccMode::O_RDONLY;

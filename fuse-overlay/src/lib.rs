@@ -14,6 +14,8 @@
 //! | `copy_up` | bringing what is to be changed into the upper layer |
 //! | `ops` | the file system's operations, a family a file |
 //! | `adapter` | the FUSE protocol, which is fuser's |
+//! | `mount` | a union where people can see it |
+//! | [`process`] | what a program does around a mount |
 //!
 //! # Laws
 //!
@@ -30,15 +32,19 @@ mod copy_up;
 mod fds;
 pub mod format;
 mod layer;
-pub mod mount;
+mod mount;
 mod node;
 pub mod ops;
+pub mod options;
+pub mod process;
 pub mod union;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The error of every operation: what the caller of a system call gets.
 pub use rustix::io::Errno;
+
+pub use mount::{MountError, mount};
 
 /// What operations return.
 pub type Result<T> = std::result::Result<T, Errno>;

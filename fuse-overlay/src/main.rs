@@ -1,24 +1,29 @@
-//! The program: mounts a union of directories.
-fn main() {
-    let args: Vec<_> = std::env::args().skip(1).collect();
-    let paths = fuse_overlay::union::Paths {
-        lowers: args[0].split(':').map(Into::into).collect(),
-        upper: Some((args[1].clone().into(), args[2].clone().into())),
-    };
-    let union = fuse_overlay::union::Union::open(
-        &paths,
-        fuse_overlay::union::Settings {
-            ask_to_open: std::env::var_os("ASK").is_some(),
-            writeback: std::env::var_os("WB").is_some(),
-            ..Default::default()
-        },
-    )
-    .unwrap();
-    fuse_overlay::mount::serve(
-        union,
-        std::path::Path::new(&args[3]),
-        vec![fuser::MountOption::Dev, fuser::MountOption::Suid],
-        || {},
-    )
-    .unwrap();
+//! The program `fuse-overlay`: mounts a union of directories.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use fuse_overlay::options::{self, Request};
+use fuse_overlay::process;
+
+fn main() -> ExitCode {
+    match options::parse(std::env::args_os().skip(1)) {
+        Ok(Request::Mount(options)) => process::run(&options, fuse_overlay::mount),
+        Ok(Request::Help) => print(&options::help()),
+        Ok(Request::Version) => print(&options::version()),
+        Err(error) => {
+            process::say(&error.to_string());
+            ExitCode::from(process::USAGE)
+        }
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::from(process::DONE),
+        Err(error) => {
+            process::say(&format!("can't write to standard output: {error}"));
+            ExitCode::from(process::FAILED)
+        }
+    }
 }

@@ -7,7 +7,7 @@ mod settings;
 mod work;
 
 pub(crate) use find::Found;
-pub use settings::{Paths, Settings};
+pub use settings::{Paths, Settings, has_privileges};
 pub(crate) use work::{Work, clear, exchange};
 
 use std::ffi::OsStr;
@@ -90,7 +90,12 @@ impl Union {
             None => None,
             Some((upper, work)) => {
                 let root = open(upper)?;
+                let place = work;
                 let work = Work::open(&root, upper, work)?;
+                if settings.volatile {
+                    let failed = |e| OpenError::new("can't mark the work directory", place, e);
+                    work.mark_volatile().map_err(failed)?;
+                }
                 Some(Upper { root, work })
             }
         };

@@ -17,6 +17,15 @@ pub struct Paths {
     pub upper: Option<(PathBuf, PathBuf)>,
 }
 
+/// Whether this process has the privileges of the host's root, which the marks
+/// `trusted.*` want: it isn't enough to be root in a user namespace.
+#[must_use]
+pub fn has_privileges() -> bool {
+    let map = std::fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let everybody = map.split_whitespace().eq(["0", "0", "4294967295"]);
+    everybody && geteuid().is_root()
+}
+
 /// How a union behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -26,6 +35,9 @@ pub struct Settings {
     pub timeout: Duration,
     /// A copy is on the medium before it takes its name.
     pub sync: bool,
+    /// Nothing is flushed, and the work directory says so: after a crash the
+    /// upper layer isn't to be trusted.
+    pub volatile: bool,
     /// Files that may be kept open.
     pub open_files: usize,
     /// Directories of lower layers can be moved.
@@ -33,7 +45,7 @@ pub struct Settings {
     /// The kernel asks whenever a file is opened, and what is opened for writing
     /// is copied up then. Else it never asks, which is faster, and the first
     /// write copies up.
-    pub ask_to_open: bool,
+    pub copy_up_on_open: bool,
     /// The kernel gathers writes before it sends them.
     pub writeback: bool,
     /// Extended attributes are shown.
@@ -53,9 +65,10 @@ impl Default for Settings {
             // A year: nobody else may change the layers.
             timeout: Duration::from_secs(365 * 24 * 3600),
             sync: true,
+            volatile: false,
             open_files: 1024,
             redirect: true,
-            ask_to_open: false,
+            copy_up_on_open: false,
             writeback: false,
             xattrs: true,
             acl: true,

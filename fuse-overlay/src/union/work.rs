@@ -20,6 +20,9 @@ use crate::layer::{Stat, absent_is_none};
 /// kernel.
 const SHOP: &str = "work";
 
+/// A directory that says that nothing was flushed: overlayfs's own.
+const TORN_IF_THERE: &str = "incompat";
+
 /// The whiteout that all others are links to: a thousand removals take one
 /// inode.
 const WHITEOUT: &str = "#whiteout";
@@ -66,8 +69,27 @@ impl Work {
             e => OpenError::new("can't lock the work directory", path, e),
         })?;
         let shop = open_shop(&root).map_err(failed("can't make use of the work directory"))?;
+        if absent_is_none(Stat::at(&shop, OsStr::new(TORN_IF_THERE)))
+            .map_err(failed("can't examine"))?
+            .is_some()
+        {
+            return Err(OpenError::words(format!(
+                "the upper directory {} was mounted volatile, and may be torn: discard it, or \
+                 remove {}/{SHOP}/{TORN_IF_THERE} to use it as it is",
+                upper_path.display(),
+                path.display()
+            )));
+        }
         clear(&shop).map_err(failed("can't empty the work directory"))?;
         Ok(Self { shop: Arc::new(shop), _locked: root })
+    }
+
+    /// Has everybody who opens it later know that the upper directory isn't to
+    /// be trusted.
+    pub(super) fn mark_volatile(&self) -> Result<()> {
+        fs::mkdirat(&self.shop, TORN_IF_THERE, Mode::RWXU)?;
+        let dir = open_to_read(&self.shop, OsStr::new(TORN_IF_THERE))?;
+        fs::mkdirat(dir, "volatile", Mode::RWXU)
     }
 
     /// The directory to make things in.
