@@ -4,6 +4,9 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::CWD;
+use rustix::mount::{UnmountFlags, unmount};
+use sapwood_kit::mount::Detached;
 use tempfile::TempDir;
 
 use crate::failure::{Failure, Outcome};
@@ -13,8 +16,10 @@ use crate::tree::Tree;
 
 /// Mount options to add for subjects that aren't the kernel: `a=b,c`.
 pub const OPTIONS_ENV: &str = "SAPWOOD_UNION_OPTIONS";
-/// Where layers lie, if not in the system's folder for temporary files.
+/// A folder for layers on a file system that lasts; without it they lie in memory.
 const BACKING_ENV: &str = "SAPWOOD_TEST_BACKING";
+/// What a medium in memory holds.
+const ROOM: u64 = 2 << 30;
 
 /// A union's directories in a folder of their own: make layers, then
 /// [`mount`](Self::mount), and [`finish`](Self::finish).
@@ -25,23 +30,39 @@ pub struct Bench {
     /// What the lowers were before the first mount.
     before: Vec<Snapshot>,
     lowers: usize,
+    // Dropped in this order: the union, the medium, the folder.
+    _medium: Medium,
     dir: TempDir,
 }
 
 impl Bench {
     /// Empty layers: one lower, an upper, a work directory.
     ///
+    /// Call it in a private mount namespace.
+    ///
     /// # Errors
     /// There is no room for them.
     pub fn new(subject: &Subject) -> Outcome<Self> {
-        let backing = env::var_os(BACKING_ENV).map_or_else(env::temp_dir, PathBuf::from);
-        let dir = tempfile::Builder::new().prefix("sapwood-union-").tempdir_in(backing)?;
+        let backing = env::var_os(BACKING_ENV).map(PathBuf::from);
+        let folder = backing.clone().unwrap_or_else(env::temp_dir);
+        let dir = tempfile::Builder::new().prefix("sapwood-union-").tempdir_in(folder)?;
+        let medium = match backing {
+            Some(_) => Medium(None),
+            None => Medium::memory(dir.path())?,
+        };
         for name in ["lower0", "upper", "work", "mnt"] {
             fs::create_dir(dir.path().join(name))?;
         }
         // Others act in it, too.
         Tree::at(dir.path()).chmod("", 0o755)?;
-        Ok(Self { subject: subject.clone(), mounted: None, before: Vec::new(), lowers: 1, dir })
+        Ok(Self {
+            subject: subject.clone(),
+            mounted: None,
+            before: Vec::new(),
+            lowers: 1,
+            _medium: medium,
+            dir,
+        })
     }
 
     /// Who mounts.
@@ -157,6 +178,28 @@ impl Bench {
     fn path(&self, name: &str) -> PathBuf {
         let dir: &Path = self.dir.path();
         dir.join(name)
+    }
+}
+
+/// What the layers lie on, if it was made for them.
+#[derive(Debug)]
+struct Medium(Option<PathBuf>);
+
+impl Medium {
+    fn memory(at: &Path) -> Outcome<Self> {
+        Detached::tmpfs(ROOM)?.attach(CWD, at)?;
+        Ok(Self(Some(at.to_owned())))
+    }
+}
+
+impl Drop for Medium {
+    fn drop(&mut self) {
+        if let Some(at) = &self.0
+            && let Err(e) = unmount(at, UnmountFlags::DETACH)
+        {
+            // It goes with the mount namespace; the empty folder stays.
+            debug_assert_eq!(e, rustix::io::Errno::INVAL);
+        }
     }
 }
 

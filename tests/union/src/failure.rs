@@ -72,6 +72,7 @@ pub fn holds(condition: bool, what: &str) -> Outcome {
 ///
 /// # Errors
 /// The failure, with both.
+#[expect(clippy::needless_pass_by_value, reason = "a case compares what calls return")]
 #[track_caller]
 pub fn equal<A: PartialEq<B> + Debug, B: Debug>(what: &str, found: A, expected: B) -> Outcome {
     if found == expected {
@@ -84,6 +85,7 @@ pub fn equal<A: PartialEq<B> + Debug, B: Debug>(what: &str, found: A, expected: 
 ///
 /// # Errors
 /// The failure, with what it was instead.
+#[expect(clippy::needless_pass_by_value, reason = "a case compares what calls return")]
 #[track_caller]
 pub fn fails_with<T>(what: &str, result: Result<T, Errno>, expected: Errno) -> Outcome {
     match result {

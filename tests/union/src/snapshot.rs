@@ -7,12 +7,16 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, readlinkat, statat};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FileType, Mode, OFlags, SeekFrom, Stat, openat, readlinkat, statat,
+};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 
 use crate::failure::{Failure, Outcome};
 
+/// How much of a file is hashed at once.
+const BLOCK: u64 = 64 << 10;
 /// Seconds before which no clock is today: an earlier mtime was given by
 /// somebody, and must come along.
 const GIVEN_BEFORE: i64 = 1_000_000_000;
@@ -226,6 +230,7 @@ fn names(dir: &OwnedFd, path: &[u8]) -> Outcome<Vec<CString>> {
     }
 }
 
+#[allow(clippy::useless_conversion, reason = "st_nlink has 32 bits elsewhere")]
 fn entry(open: BorrowedFd<'_>, stat: &Stat, content: Vec<u8>) -> Outcome<Entry> {
     Ok(Entry {
         mode: stat.st_mode,
@@ -263,15 +268,48 @@ fn xattrs(open: BorrowedFd<'_>) -> Outcome<BTreeMap<Vec<u8>, Vec<u8>>> {
     Ok(found)
 }
 
+/// The digest of all blocks that aren't zero, with their places: what is a hole
+/// and what was written as zeros is no difference, and a file that is all hole
+/// costs nothing, whatever its size.
 fn digest(file: &OwnedFd) -> io::Result<Vec<u8>> {
     let mut digest = Sha256::new();
-    let mut buffer = vec![0; 128 << 10];
-    loop {
-        match rustix::io::read(file, &mut buffer[..])? {
-            0 => return Ok(digest.finalize().to_vec()),
-            length => digest.update(&buffer[..length]),
+    let mut block = vec![0; BLOCK as usize];
+    let mut offset = 0;
+    while let Some(data) = next_data(file, offset)? {
+        offset = data - data % BLOCK;
+        let length = fill(file, &mut block, offset)?;
+        if length == 0 {
+            break;
+        }
+        if block[..length].iter().any(|b| *b != 0) {
+            digest.update(offset.to_le_bytes());
+            digest.update(&block[..length]);
+        }
+        offset += BLOCK;
+    }
+    Ok(digest.finalize().to_vec())
+}
+
+/// Where data is at or after an offset; the offset, where holes aren't known.
+fn next_data(file: &OwnedFd, offset: u64) -> io::Result<Option<u64>> {
+    match rustix::fs::seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => Ok(Some(data)),
+        Err(Errno::NXIO) => Ok(None),
+        Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(offset)),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Reads until the block is full or the file ends.
+fn fill(file: &OwnedFd, block: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut length = 0;
+    while length < block.len() {
+        match rustix::io::pread(file, &mut block[length..], offset + length as u64)? {
+            0 => break,
+            more => length += more,
         }
     }
+    Ok(length)
 }
 
 #[cfg(test)]

@@ -5,7 +5,11 @@
 //! must be gone and the lower layers what they were.
 
 mod case;
+mod create;
 mod lookup;
+mod readdir;
+mod remove;
+mod rename;
 
 use std::process::ExitCode;
 
@@ -16,7 +20,9 @@ use sapwood_union::{Bench, Differences, Kind, Mounted, Outcome, Subject, Verdict
 
 /// All cases, by file.
 fn all() -> impl Iterator<Item = &'static Case> {
-    [lookup::CASES].into_iter().flatten()
+    [lookup::CASES, readdir::CASES, create::CASES, remove::CASES, rename::CASES]
+        .into_iter()
+        .flatten()
 }
 
 fn main() -> ExitCode {
