@@ -305,7 +305,7 @@ impl Tree {
     pub fn list(&self, name: impl AsRef<Path>) -> Outcome<Vec<Vec<u8>>> {
         let dir = self.open(name, OFlags::DIRECTORY)?;
         let mut names = Vec::new();
-        for entry in Dir::read_from(&dir)? {
+        for entry in Dir::new(dir)? {
             let name = entry?.file_name().to_bytes().to_vec();
             if name != b"." && name != b".." {
                 names.push(name);

@@ -84,10 +84,11 @@ fn a_group_that_isnt_ours_clears_setgid(b: &mut Bench) -> Outcome {
     let t = b.mount()?;
     let make = |name: &str| {
         let mode = Mode::from_raw_mode(0o2775);
-        rustix::fs::open(t.path(name), OFlags::CREATE | OFlags::RDWR, mode)
+        rustix::fs::open(t.path(name), OFlags::CREATE | OFlags::RDWR, mode)?;
+        Ok(())
     };
-    as_user((NOBODY, NOBODY), &[], || Ok(drop(make("d/stranger")?)))?;
-    as_user((NOBODY, NOBODY), &[777], || Ok(drop(make("d/member")?)))?;
+    as_user((NOBODY, NOBODY), &[], || make("d/stranger"))?;
+    as_user((NOBODY, NOBODY), &[777], || make("d/member"))?;
     equal("of a stranger", t.mode("d/stranger")? & 0o2000, 0)?;
     equal("of a member", t.mode("d/member")? & 0o2000, 0o2000)
 }

@@ -4,12 +4,19 @@
 //! which shows that the cases are right, and ours. After each case the daemon
 //! must be gone and the lower layers what they were.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
+
 mod case;
+mod content;
+mod copyup;
 mod create;
+mod inodes;
 mod lookup;
+mod open;
 mod readdir;
 mod remove;
 mod rename;
+mod rights;
 
 use std::process::ExitCode;
 
@@ -20,13 +27,32 @@ use sapwood_union::{Bench, Differences, Kind, Mounted, Outcome, Subject, Verdict
 
 /// All cases, by file.
 fn all() -> impl Iterator<Item = &'static Case> {
-    [lookup::CASES, readdir::CASES, create::CASES, remove::CASES, rename::CASES]
-        .into_iter()
-        .flatten()
+    let files: [&'static [Case]; 10] = [
+        lookup::CASES,
+        readdir::CASES,
+        create::CASES,
+        remove::CASES,
+        rename::CASES,
+        copyup::CASES,
+        inodes::CASES,
+        open::CASES,
+        rights::CASES,
+        content::CASES,
+    ];
+    files.into_iter().flatten()
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
+    if let Some(path) = std::env::var_os(content::HOLDER_ENV) {
+        return match content::hold(path.as_ref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
+    let mut arguments = Arguments::from_args();
+    // One at a time in a process: another thread's child holds, until it
+    // executes its program, all descriptors, and the unmount finds them.
+    arguments.test_threads = Some(1);
     let kinds = match Kind::chosen() {
         Ok(kinds) => kinds,
         Err(e) => {
