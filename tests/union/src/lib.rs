@@ -17,6 +17,7 @@ mod bench;
 mod daemon;
 mod differences;
 mod failure;
+pub mod history;
 mod snapshot;
 mod subject;
 mod tree;

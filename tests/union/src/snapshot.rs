@@ -114,7 +114,7 @@ impl Snapshot {
     /// The first thing in which another reading of the same tree differs.
     #[must_use]
     pub fn difference(&self, now: &Self) -> Option<String> {
-        self.first(now, |a, b| a == b)
+        self.first(now, Entry::clone)
     }
 
     /// The first thing in which a tree differs from another that was made in
@@ -123,7 +123,7 @@ impl Snapshot {
     /// links to one file does.
     #[must_use]
     pub fn unlike(&self, other: &Self) -> Option<String> {
-        self.first(other, Entry::is_like).or_else(|| {
+        self.first(other, Entry::essence).or_else(|| {
             let (a, b) = (self.link_groups(), other.link_groups());
             let group = a.iter().find(|g| !b.contains(g)).or(b.iter().find(|g| !a.contains(g)))?;
             let names: Vec<_> = group.iter().map(|p| p.escape_ascii().to_string()).collect();
@@ -131,15 +131,17 @@ impl Snapshot {
         })
     }
 
-    fn first(&self, other: &Self, same: impl Fn(&Entry, &Entry) -> bool) -> Option<String> {
+    fn first(&self, other: &Self, part: impl Fn(&Entry) -> Entry) -> Option<String> {
         let show = |path: &[u8]| format!("/{}", path.escape_ascii());
         for (path, entry) in &self.entries {
             match other.entries.get(path) {
                 None => return Some(format!("{} is gone", show(path))),
-                Some(now) if !same(entry, now) => {
-                    return Some(format!("{}: {}", show(path), entry.changes(now)));
+                Some(now) => {
+                    let (entry, now) = (part(entry), part(now));
+                    if entry != now {
+                        return Some(format!("{}: {}", show(path), entry.changes(&now)));
+                    }
                 }
-                Some(_) => {}
             }
         }
         let new = other.entries.keys().find(|path| !self.entries.contains_key(*path))?;
@@ -167,16 +169,16 @@ impl Entry {
         FileType::from_raw_mode(self.mode) == FileType::Directory
     }
 
-    fn is_like(&self, other: &Self) -> bool {
-        let given = |e: &Self| (e.modified.0 < GIVEN_BEFORE).then_some(e.modified);
-        let counted = |e: &Self| (!e.is_directory()).then_some((e.size, e.links));
-        self.mode == other.mode
-            && self.owner == other.owner
-            && self.device == other.device
-            && counted(self) == counted(other)
-            && given(self) == given(other)
-            && self.xattrs == other.xattrs
-            && self.content == other.content
+    /// What must be the same in a tree that was made in the same way elsewhere.
+    fn essence(&self) -> Self {
+        let mut essence = Self { inode: 0, changed: (0, 0), ..self.clone() };
+        if self.modified.0 >= GIVEN_BEFORE {
+            essence.modified = (GIVEN_BEFORE, 0);
+        }
+        if self.is_directory() {
+            (essence.size, essence.links) = (0, 0);
+        }
+        essence
     }
 
     /// In words, which parts differ.
