@@ -58,7 +58,7 @@ fn attach(mountpoint: &Path) -> io::Result<OwnedFd> {
     let data = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
     let data = std::ffi::CString::new(data)?;
     let none = rustix::mount::MountFlags::empty();
-    rustix::mount::mount("empty", mountpoint, "fuse", none, data.as_c_str())?;
+    rustix::mount::mount("empty", mountpoint, "fuse.empty", none, data.as_c_str())?;
     Ok(device)
 }
 
