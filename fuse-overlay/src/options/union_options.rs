@@ -42,6 +42,9 @@ pub struct UnionOptions {
     pub static_nlink: bool,
     /// Keeps the format's attributes as `user.overlay.*`, not `trusted.overlay.*`.
     pub userxattr: bool,
+    /// Whether a file is copied up when it is opened for writing, not when it is
+    /// written to.
+    pub copy_up_on_open: bool,
     /// How many threads answer; as many as are useful if not said. Never 0.
     pub threads: Option<usize>,
 }
@@ -66,6 +69,7 @@ impl Default for UnionOptions {
             xino: Xino::Auto,
             static_nlink: false,
             userxattr: false,
+            copy_up_on_open: false,
             threads: None,
         }
     }

@@ -21,5 +21,10 @@ pub(super) const OPTIONS: &[Known] = &[
     value("max_threads", "N", "from no more than this many", |d, v| {
         v.count().map(|n| d.max_threads = Some(n))
     }),
+    value("copy_up", "open|write", "when a file is copied up; write unless said", |d, v| {
+        let on_open = v.one_of(&[("open", true), ("write", false)], "open or write")?;
+        d.union.copy_up_on_open = on_open;
+        Ok(())
+    }),
     flag("debug", "as -d", |d| d.debug = true),
 ];
