@@ -54,7 +54,7 @@ pub(crate) fn has_fusermount3() -> bool {
 }
 
 /// Says that this test didn't run (docs/testing.md).
-fn not_run(reason: &str) {
+pub(crate) fn not_run(reason: &str) {
     let name = |variable| std::env::var(variable).unwrap_or_else(|_| "?".to_owned());
     let (suite, test) = (name("NEXTEST_BINARY_ID"), name("NEXTEST_TEST_NAME"));
     let line = format!("NOT RUN: {suite}::{test}: {reason}\n");
