@@ -86,7 +86,7 @@ fn mount_8_starts_it() {
     let lower = place.folder.path().join("a");
     let options = format!("lowerdir={},x-test=1,nofail,user", lower.display());
     let output = Command::new("mount")
-        .args(["-t", "fuse", &program])
+        .args(["-tfuse", &program])
         .arg(&place.mnt)
         .args(["-o", &options])
         .output()
