@@ -459,6 +459,8 @@ impl Filesystem for Adapter {
         done(self.union.allocate(ino.0, mode.cast_unsigned(), offset, length), reply);
     }
 
+    /// While the kernel gathers writes only it knows where data is: asked here, what was
+    /// just written would be a hole. Then it says itself that all is data.
     fn lseek(
         &self,
         _: &Request,
@@ -471,6 +473,9 @@ impl Filesystem for Adapter {
         /// lseek(2).
         const SEEK_DATA: i32 = 3;
         const SEEK_HOLE: i32 = 4;
+        if self.union.settings.writeback {
+            return reply.error(Errno::ENOSYS);
+        }
         let data = match whence {
             SEEK_DATA => true,
             SEEK_HOLE => false,

@@ -24,7 +24,7 @@ use rustix::io::Errno;
 
 use crate::layer::{Kind, Object, Stat};
 use crate::node::{Identity, Lower, Name, Node};
-use crate::union::Union;
+use crate::union::{Indexed, Union};
 use crate::{Result, lock};
 
 use attributes::copy_attributes;
@@ -62,9 +62,16 @@ impl Union {
         self.upper()?;
         let lower = self.object(node)?;
         let stat = lower.stat()?;
-        let copy = self.copy(&lower, &stat)?;
-        let done = self.publish(node, &copy);
-        if done.is_ok() && stat.x.stx_nlink > 1 {
+        let mark = self.origin_mark(&lower, &stat);
+        let index = self.index_name(&stat, mark.as_deref());
+        // A file with several names isn't the same after the next mount unless
+        // it is in the index: the other names still lead to the lower one.
+        let lasts = stat.x.stx_nlink == 1 || index.is_some();
+        let copy = self.copy(&lower, &stat, mark.as_deref().filter(|_| lasts))?;
+        let names = i64::from(node.state().links(stat.x.stx_nlink));
+        let index = index.map(|name| (Arc::from(name), names));
+        let done = self.publish(node, &copy, index);
+        if done.is_ok() && !lasts {
             // Its other names lead to the lower file, by which it must be known.
             self.table.keep(node);
             node.state().count_links(stat.x.stx_nlink);
@@ -75,14 +82,10 @@ impl Union {
         done
     }
 
-    fn copy(&self, lower: &Object, stat: &Stat) -> Result<Copy> {
+    fn copy(&self, lower: &Object, stat: &Stat, mark: Option<&[u8]>) -> Result<Copy> {
         let copy = self.make_like(lower, stat)?;
         let object = self.object_of(&copy)?;
-        // A file with more names than one isn't the same after the next mount:
-        // the other names still lead to the lower one.
-        if stat.x.stx_nlink == 1 {
-            self.note_origin(lower, stat, &object)?;
-        }
+        self.note_origin(mark, &object)?;
         copy_attributes(lower, stat, &object, self.settings.names)?;
         if let (Copy::Nameless(fd), true) = (&copy, self.settings.sync) {
             fsync(fd)?;
@@ -122,14 +125,32 @@ impl Union {
 
     /// Gives the copy the file's name, or the file the copy if it has no name
     /// any more. From then on the file is that.
-    fn publish(&self, node: &Arc<Node>, copy: &Copy) -> Result<()> {
+    ///
+    /// `index` is the name that it is to have in the index, and how many names
+    /// it has in the union.
+    fn publish(
+        &self,
+        node: &Arc<Node>,
+        copy: &Copy,
+        index: Option<(Arc<OsStr>, i64)>,
+    ) -> Result<()> {
         let _held = self.hold_places();
-        let object = self.object_of(copy)?;
         let name = node.state().name().cloned();
+        let indexed = match index.filter(|_| name.is_some()) {
+            Some((place, links)) => Some(self.put_in_index(copy, place, links)?),
+            None => None,
+        };
+        let object = match &indexed {
+            Some(indexed) => self.indexed_object(indexed)?,
+            None => self.object_of(copy)?,
+        };
         let held = match &name {
             Some(name) => {
                 self.bring_dir_up(&name.parent)?;
-                self.put(name, copy)?;
+                match &indexed {
+                    Some(_) => self.put_link(name, &object)?,
+                    None => self.put(name, copy)?,
+                }
                 None
             }
             None => Some(object.pin()?),
@@ -143,8 +164,37 @@ impl Union {
         let mut state = node.state();
         state.came_up(upper.ino, name);
         state.held = held;
+        if let Some(indexed) = indexed {
+            let names = indexed.more + 2;
+            state.index_at(indexed, names);
+        }
         state.lower = Lower::Nothing;
         Ok(())
+    }
+
+    /// From then on all names of the file lead to the copy.
+    fn put_in_index(&self, copy: &Copy, place: Arc<OsStr>, links: i64) -> Result<Indexed> {
+        // It will have two: there, and where its name is.
+        let more = links - 2;
+        self.note_links(&self.object_of(copy)?, more)?;
+        let work = &self.upper()?.work;
+        match copy {
+            Copy::Nameless(fd) => link_nameless(fd, work.index(), &place)?,
+            Copy::Named(from) => {
+                let flags = RenameFlags::NOREPLACE;
+                fs::renameat_with(work.dir(), from, work.index(), &*place, flags)?;
+            }
+        }
+        Ok(Indexed { name: place, more })
+    }
+
+    /// Gives what has a name one more, which nobody sees as a change of the
+    /// directory.
+    fn put_link(&self, name: &Name, object: &Object) -> Result<()> {
+        let parent = self.upper_dir(&name.parent)?;
+        let times = Stat::of(&parent)?;
+        link(object, &parent, &name.name)?;
+        Object::Open(parent).set_times(&times_of(&times))
     }
 
     fn put(&self, name: &Name, copy: &Copy) -> Result<()> {
@@ -191,8 +241,9 @@ impl Union {
         fs::mkdirat(work.dir(), &made, Mode::RWXU)?;
         let copy = Copy::Named(made.clone());
         let object = self.object_of(&copy)?;
+        let mark = self.origin_mark(&lower, &stat);
         let done = self
-            .note_origin(&lower, &stat, &object)
+            .note_origin(mark.as_deref(), &object)
             .and_then(|()| copy_attributes(&lower, &stat, &object, self.settings.names))
             .and_then(|()| self.put(name, &copy));
         if let Err(e) = done {
@@ -220,6 +271,14 @@ fn link_nameless(fd: &OwnedFd, dir: impl AsFd, name: &OsStr) -> Result<()> {
     use std::os::fd::AsRawFd;
     let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
     fs::linkat(CWD, path, dir, name, AtFlags::SYMLINK_FOLLOW)
+}
+
+/// Gives a file one more name; `ENOENT` if it was removed.
+pub(crate) fn link(object: &Object, dir: impl AsFd, name: &OsStr) -> Result<()> {
+    match object {
+        Object::At(from, old) => fs::linkat(from, &**old, dir, name, AtFlags::empty()),
+        Object::Open(fd) => link_nameless(fd, dir, name),
+    }
 }
 
 /// When it was read and modified last.

@@ -1,10 +1,12 @@
 //! What overlayfs writes into its layers, as the kernel's document
 //! filesystems/overlayfs and its sources say. Pure: bytes in, meaning out.
 
+mod links;
 mod names;
 mod origin;
 mod redirect;
 
+pub use links::{links_mark, read_links_mark};
 pub use names::{Marks, Names};
 pub use origin::Origin;
 pub use redirect::Redirect;

@@ -26,6 +26,7 @@ pub(super) fn of(options: &Options) -> Result<Settings, MountError> {
         open_files: open_files(),
         redirect: !matches!(union.redirect_dir, Some(RedirectDir::Off | RedirectDir::Follow)),
         writeback: union.writeback,
+        index: union.index != Some(false),
         xattrs: union.xattrs,
         acl: union.acl && union.xattrs,
         static_links: union.static_nlink,
@@ -37,7 +38,6 @@ pub(super) fn of(options: &Options) -> Result<Settings, MountError> {
 fn refuse(union: &UnionOptions) -> Result<(), MountError> {
     let refused = [
         (union.metacopy == Some(true), "metacopy=on", "copies have their content; leave it out"),
-        (union.index == Some(true), "index=on", "there is no index yet; leave it out"),
         (union.xino == Xino::On, "xino=on", "numbers may differ after a mount; leave it out"),
         (
             union.redirect_dir == Some(RedirectDir::NoFollow),

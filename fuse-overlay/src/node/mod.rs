@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::layer::{Kind, LowerPath};
 use crate::lock;
+use crate::union::Indexed;
 
 /// The number of a node.
 pub(crate) type Id = u64;
@@ -55,10 +56,14 @@ pub(crate) struct State {
     pub(crate) upper: bool,
     /// The number that it has there.
     pub(crate) upper_ino: u64,
+    /// Where its copy is in the index, if it is there.
+    pub(crate) indexed: Option<Indexed>,
     /// What there is of it in the layers below.
     pub(crate) lower: Lower,
     /// The file itself, once no name is left that would lead to it.
     pub(crate) held: Option<Arc<OwnedFd>>,
+    /// How many names the copy in the index has in the union.
+    names_in_union: i64,
     /// How many names it has, if its layer can't tell: some of a lower file's
     /// are hidden, or lead to the copy.
     links: Option<u32>,
@@ -100,7 +105,16 @@ impl Node {
     ) -> Self {
         let names = name.into_iter().collect();
         let (upper, upper_ino) = (upper.is_some(), upper.unwrap_or_default());
-        let state = Mutex::new(State { names, upper, upper_ino, lower, held: None, links: None });
+        let state = Mutex::new(State {
+            names,
+            upper,
+            upper_ino,
+            lower,
+            indexed: None,
+            held: None,
+            names_in_union: 0,
+            links: None,
+        });
         Self { id, kind, lookups: AtomicU64::new(0), state, copying: Mutex::new(()) }
     }
 
@@ -157,6 +171,8 @@ impl State {
     pub(crate) fn seen_as(&mut self, parent: &Arc<Node>, name: &Arc<OsStr>, upper: bool) {
         if upper == self.upper {
             self.add_name(parent, name);
+            // Held for want of a name that leads to it.
+            self.held = None;
         }
     }
 
@@ -176,12 +192,35 @@ impl State {
 
     /// How many names it has, of which its layer says `real`.
     pub(crate) fn links(&self, real: u32) -> u32 {
-        self.links.unwrap_or(real)
+        let indexed = self.indexed.as_ref().map(|indexed| i64::from(real) + indexed.more);
+        let indexed = indexed.map(|links| u32::try_from(links.max(0)).unwrap_or(u32::MAX));
+        indexed.or(self.links).unwrap_or(real)
     }
 
-    /// From now on names are counted here, beginning with `real`.
-    pub(crate) fn count_links(&mut self, real: u32) {
+    /// How many names the copy in the index has in the union.
+    pub(crate) fn indexed_names(&self) -> i64 {
+        self.names_in_union
+    }
+
+    /// It is in the index, with so many names in the union.
+    pub(crate) fn index_at(&mut self, indexed: Indexed, names: i64) {
+        self.indexed = Some(indexed);
+        self.names_in_union = names;
+    }
+
+    /// It has no name any more, and what there is of it is this.
+    pub(crate) fn leave_index(&mut self, held: Arc<OwnedFd>) {
+        self.indexed = None;
+        self.held = Some(held);
+        self.links = Some(0);
+    }
+
+    /// From now on names are counted here, beginning with `real`. Whether they
+    /// weren't before.
+    pub(crate) fn count_links(&mut self, real: u32) -> bool {
+        let first = self.links.is_none();
         self.links.get_or_insert(real);
+        first
     }
 
     /// One name more, or less.

@@ -40,8 +40,8 @@ pub enum SetTime {
 impl SetTime {
     fn spec(time: Option<Self>) -> Timespec {
         match time {
-            None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT.into() },
-            Some(Self::Now) => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW.into() },
+            None => Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
+            Some(Self::Now) => Timespec { tv_sec: 0, tv_nsec: UTIME_NOW },
             Some(Self::At(sec, nsec)) => Timespec { tv_sec: sec, tv_nsec: nsec.into() },
         }
     }

@@ -3,11 +3,12 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use rustix::fs::{self, AtFlags};
+use rustix::fs;
 use rustix::io::Errno;
 
 use super::Attributes;
 use crate::Result;
+use crate::copy_up::link;
 use crate::layer::{Object, absent_is_none};
 use crate::node::{Id, Identity};
 use crate::union::{Found, Union};
@@ -25,21 +26,22 @@ impl Union {
         self.bring_up(&node)?;
         let _held = self.hold_places();
         self.bring_dir_up(&parent)?;
-        let Object::At(from, old) = self.object(&node)? else { return Err(Errno::NOENT) };
+        let object = self.object(&node)?;
         let dir = self.upper_dir(&parent)?;
         let place = Object::At(dir.clone(), name.clone());
         match absent_is_none(place.stat())? {
-            None => fs::linkat(from, &*old, &dir, &*name, AtFlags::empty())?,
+            None => link(&object, &dir, &name)?,
             Some(stat) if stat.is_whiteout() => {
                 let made = self.work_name();
                 let shop = self.upper()?.work.dir();
-                fs::linkat(from, &*old, shop, &made, AtFlags::empty())?;
+                link(&object, shop, &made)?;
                 let moved = fs::renameat(shop, &made, &dir, &*name);
                 moved.inspect_err(|_| self.throw_away(&made))?;
             }
             Some(_) => return Err(Errno::EXIST),
         }
         node.state().one_link(true);
+        self.changed_names(&node, &object, 1)?;
         let stat = place.stat()?;
         self.table.alias(Identity::from(&stat), &node);
         self.tell(&parent, &name, Found::new_in_upper(stat))

@@ -46,7 +46,13 @@ impl Union {
             let name = Name { parent: parent.clone(), name: name.clone() };
             Node::new(id, stat.kind, Some(name), upper, found.lower)
         });
-        node.state().seen_as(parent, name, upper.is_some());
+        let mut state = node.state();
+        state.seen_as(parent, name, found.upper);
+        if let Some(indexed) = found.indexed {
+            let names = i64::from(stat.x.stx_nlink) + indexed.more;
+            state.index_at(indexed, names);
+        }
+        drop(state);
         // A link to what was copied up by another name: the copy is what counts.
         let stat =
             if node.is_upper() == found.upper { stat } else { self.object(&node)?.stat()? };

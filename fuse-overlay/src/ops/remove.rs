@@ -58,20 +58,60 @@ impl Union {
                 self.table.unalias(Identity::from(&found.stat));
             }
             if let Some(node) = node {
-                self.lose_name(node, parent, name, pinned);
+                self.lose_name(node, parent, name, pinned.clone());
                 node.state().one_link(false);
+                if let Some(pinned) = pinned {
+                    self.changed_names(node, &Object::Open(pinned), -1)?;
+                }
             }
             return Ok(());
         }
         self.bring_dir_up(parent)?;
         self.upper()?.work.whiteout(self.upper_dir(parent)?, name)?;
-        if let Some(node) = node {
-            // Another name of it may lead to a copy in the upper layer.
-            self.lose_name(node, parent, name, None);
-            let mut state = node.state();
-            state.count_links(found.stat.x.stx_nlink);
-            state.one_link(false);
+        let Some(node) = node else { return Ok(()) };
+        // Another name of it may lead to a copy in the upper layer.
+        let copy =
+            found.indexed.as_ref().map(|indexed| self.indexed_object(indexed)).transpose()?;
+        self.lose_name(node, parent, name, None);
+        match copy {
+            Some(copy) => self.changed_names(node, &copy, -1),
+            None => {
+                self.count_lower_names(node, found.stat.x.stx_nlink);
+                Ok(())
+            }
         }
+    }
+
+    /// A lower file has one name less. Its layer tells the old number, so the
+    /// node must be remembered until the last is gone.
+    pub(crate) fn count_lower_names(&self, node: &Arc<Node>, links: u32) {
+        let mut state = node.state();
+        let first = state.count_links(links);
+        state.one_link(false);
+        let left = state.links(links);
+        drop(state);
+        match (first, left) {
+            (true, 1..) => self.table.keep(node),
+            (false, 0) => self.forget(node.id, 1),
+            _ => {}
+        }
+    }
+
+    /// A copy in the index has `by` names more than before in the union, and
+    /// perhaps another number of links. Without any name it leaves the index.
+    pub(crate) fn changed_names(&self, node: &Arc<Node>, copy: &Object, by: i64) -> Result<()> {
+        let Some(mut indexed) = node.state().indexed.clone() else { return Ok(()) };
+        let links = i64::from(copy.stat()?.x.stx_nlink);
+        let names = node.state().indexed_names() + by;
+        indexed.more = names - links;
+        if names > 0 {
+            self.note_links(copy, indexed.more)?;
+            node.state().index_at(indexed, names);
+            return Ok(());
+        }
+        let pinned = copy.pin()?;
+        self.upper()?.work.unindex(&indexed.name)?;
+        node.state().leave_index(pinned);
         Ok(())
     }
 

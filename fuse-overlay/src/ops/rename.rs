@@ -11,6 +11,7 @@ use rustix::fs::{self, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::Result;
+use crate::copy_up::link;
 use crate::format::Redirect;
 use crate::layer::{Object, absent_is_none};
 use crate::node::{Id, Identity, Lower, Node};
@@ -103,9 +104,9 @@ impl Union {
             return Ok(());
         }
         // It was copied up by another name, and this one still leads below.
-        let Object::At(from, old) = self.object(node)? else { return Err(Errno::NOENT) };
-        let dir = self.upper_dir(&place.parent)?;
-        fs::linkat(from, &*old, dir, &*place.name, fs::AtFlags::empty())
+        let object = self.object(node)?;
+        link(&object, self.upper_dir(&place.parent)?, &place.name)?;
+        self.changed_names(node, &object, 0)
     }
 
     fn may_move(&self, node: &Arc<Node>) -> Result<()> {
@@ -222,14 +223,22 @@ impl Union {
         {
             self.table.unalias(Identity::from(&stat));
         }
+        if let Some(pinned) = &pinned
+            && !target.is_dir()
+        {
+            // The name is gone; a mark that couldn't be written tells a number
+            // of links that is wrong by one, and nothing else.
+            if let Err(error) = self.changed_names(target, &Object::Open(pinned.clone()), -1) {
+                tracing::warn!(%error, "the number of links isn't noted");
+            }
+        }
         let lower = (!target.is_upper() && !target.is_dir()).then(|| self.object(target));
         let links = lower.and_then(Result::ok).and_then(|lower| lower.stat().ok());
         self.lose_name(target, &place.parent, &place.name, pinned);
-        let mut state = target.state();
-        if let Some(stat) = links {
-            state.count_links(stat.x.stx_nlink);
+        match links {
+            Some(stat) => self.count_lower_names(target, stat.x.stx_nlink),
+            None => target.state().one_link(false),
         }
-        state.one_link(false);
     }
 
     fn moved(&self, node: &Arc<Node>, from: &Place, to: &Place) {

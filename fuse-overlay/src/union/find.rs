@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
-use super::Union;
+use super::{Indexed, Union};
 use crate::Result;
 use crate::format::Redirect;
 use crate::layer::{LowerPath, Object, Stat, absent_is_none};
@@ -18,18 +18,20 @@ pub(crate) struct Found {
     pub(crate) lower: Lower,
     /// By which it is known.
     pub(crate) identity: Lasting,
+    /// Where its copy is in the index; `stat` is the copy's then.
+    pub(crate) indexed: Option<Indexed>,
 }
 
 impl Found {
     /// What was just made in the upper layer.
     pub(crate) fn new_in_upper(stat: Stat) -> Self {
         let identity = Identity::from(&stat).into();
-        Self { stat, upper: true, lower: Lower::Nothing, identity }
+        Self { stat, upper: true, lower: Lower::Nothing, identity, indexed: None }
     }
 
-    /// The number that it has in the upper layer, if it is there.
+    /// The number that it has in the upper layer, if it is there by any name.
     pub(crate) fn upper_ino(&self) -> Option<u64> {
-        self.upper.then_some(self.stat.x.stx_ino)
+        (self.upper || self.indexed.is_some()).then_some(self.stat.x.stx_ino)
     }
 }
 
@@ -61,6 +63,7 @@ impl Search {
 }
 
 /// What one layer says.
+#[allow(clippy::large_enum_variant, reason = "one is on the stack for a moment, none is kept")]
 enum Says {
     /// Nothing of that name.
     Nothing,
@@ -112,9 +115,7 @@ impl Union {
                 if seen.is_some() {
                     break;
                 }
-                let identity = Identity::from(&stat).into();
-                let lower = Lower::File(LowerFile { dir, name: search.name });
-                return Ok(Some(Found { stat, upper: false, lower, identity }));
+                return self.lower_file(stat, &object, dir, search.name).map(Some);
             }
             merged.push(part_of(&dir, &search.name, merged.last()));
             origin.get_or_insert(Identity::from(&stat));
@@ -128,20 +129,42 @@ impl Union {
             let lower = Lower::Directories(merged.into());
             let now = Identity::from(&stat);
             let identity = Lasting { now, origin: origin.unwrap_or(now) };
-            Found { stat, upper: top.is_some(), lower, identity }
+            Found { stat, upper: top.is_some(), lower, identity, indexed: None }
         }))
+    }
+
+    /// A file of a lower layer, or the copy that another name of it led to.
+    fn lower_file(
+        &self,
+        stat: Stat,
+        object: &Object,
+        dir: LowerDir,
+        name: Arc<OsStr>,
+    ) -> Result<Found> {
+        let identity = Identity::from(&stat).into();
+        if let Some((indexed, stat)) = self.copy_of(object, &stat)? {
+            let (lower, indexed) = (Lower::Nothing, Some(indexed));
+            return Ok(Found { stat, upper: false, lower, identity, indexed });
+        }
+        let lower = Lower::File(LowerFile { dir, name });
+        Ok(Found { stat, upper: false, lower, identity, indexed: None })
     }
 
     /// A file of the upper layer; its data may be below.
     fn upper_file(&self, stat: Stat, object: &Object, search: Search) -> Result<Found> {
         let now = Identity::from(&stat);
-        let origin = self.origin_of(object)?.unwrap_or(now);
+        let mark = self.read_origin(object)?;
+        let origin = mark.as_deref().and_then(|mark| self.origin_in(mark)).unwrap_or(now);
         let identity = Lasting { now, origin };
+        let indexed = match &mark {
+            Some(mark) => self.place_in_index(&stat, mark)?,
+            None => None,
+        };
         let lower = match self.is_metacopy(&stat, object)? {
             true => Lower::File(self.find_data(object, search)?),
             false => Lower::Nothing,
         };
-        Ok(Found { stat, upper: true, lower, identity })
+        Ok(Found { stat, upper: true, lower, identity, indexed })
     }
 
     /// Reads a directory's marks: whether anything below it is seen, and where.

@@ -2,12 +2,14 @@
 
 mod dirs;
 mod find;
+mod index;
 mod origin;
 mod roots;
 mod settings;
 mod work;
 
 pub(crate) use find::Found;
+pub(crate) use index::Indexed;
 pub use settings::{Paths, Settings, has_privileges};
 pub(crate) use work::{Work, clear, exchange};
 
@@ -158,6 +160,10 @@ impl Union {
         let state = node.state();
         if let Some(held) = &state.held {
             return Ok(Object::Open(held.clone()));
+        }
+        if let Some(indexed) = state.indexed.clone() {
+            drop(state);
+            return self.indexed_object(&indexed);
         }
         if state.upper {
             let name = state.name().cloned().ok_or(Errno::STALE)?;

@@ -17,8 +17,8 @@ use crate::node::Identity;
 /// How a layer's file system can be told from others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Home {
-    dev: u64,
-    uuid: [u8; 16],
+    pub(super) dev: u64,
+    pub(super) uuid: [u8; 16],
 }
 
 impl Home {
@@ -33,25 +33,24 @@ impl Home {
 }
 
 impl Union {
-    /// The lower file that an upper one was copied from, if that is known.
-    pub(super) fn origin_of(&self, upper: &Object) -> Result<Option<Identity>> {
-        let Some(value) = upper.xattr(OsStr::new(self.marks().origin))? else { return Ok(None) };
-        let Some(origin) = Origin::parse(&value) else { return Ok(None) };
-        let home = self.homes.iter().find(|home| home.uuid == origin.uuid);
-        Ok(home.zip(origin.ino()).map(|(home, ino)| Identity { dev: home.dev, ino }))
+    /// The mark that says which lower file an upper one was copied from.
+    pub(super) fn read_origin(&self, upper: &Object) -> Result<Option<Vec<u8>>> {
+        upper.xattr(OsStr::new(self.marks().origin))
+    }
+
+    /// The lower file that such a mark names, as far as that can be known.
+    pub(super) fn origin_in(&self, mark: &[u8]) -> Option<Identity> {
+        let origin = Origin::parse(mark)?;
+        let home = self.homes.iter().find(|home| home.uuid == origin.uuid)?;
+        Some(Identity { dev: home.dev, ino: origin.ino()? })
     }
 
     /// Notes in `copy` where it comes from. Best effort, as with the kernel:
     /// without it the number will be another after the next mount.
-    pub(crate) fn note_origin(&self, lower: &Object, stat: &Stat, copy: &Object) -> Result<()> {
-        let home = self.homes.iter().find(|home| home.dev == stat.dev());
-        let handle = lower.pin().and_then(file_handle::of);
-        let (Some(home), Ok(handle)) = (home, handle) else { return Ok(()) };
-        let Ok(kind) = u8::try_from(handle.kind) else { return Ok(()) };
-        let origin = Origin { kind, uuid: home.uuid, handle: handle.bytes };
-        let Some(value) = origin.value() else { return Ok(()) };
+    pub(crate) fn note_origin(&self, mark: Option<&[u8]>, copy: &Object) -> Result<()> {
+        let Some(value) = mark else { return Ok(()) };
         let name = OsStr::new(self.marks().origin);
-        match copy.set_xattr(name, &value, XattrFlags::empty()) {
+        match copy.set_xattr(name, value, XattrFlags::empty()) {
             Err(Errno::OPNOTSUPP | Errno::PERM) => Ok(()),
             done => done,
         }

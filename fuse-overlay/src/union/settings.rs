@@ -48,6 +48,8 @@ pub struct Settings {
     pub copy_up_on_open: bool,
     /// The kernel gathers writes before it sends them.
     pub writeback: bool,
+    /// All names of a file lead to its copy.
+    pub index: bool,
     /// Extended attributes are shown.
     pub xattrs: bool,
     /// ACLs are kept.
@@ -70,6 +72,7 @@ impl Default for Settings {
             redirect: true,
             copy_up_on_open: false,
             writeback: false,
+            index: true,
             xattrs: true,
             acl: true,
             owner: (geteuid().as_raw(), getegid().as_raw()),

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use rustix::fs::{self, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, openat};
 use rustix::io::Errno;
+use rustix::thread::{Timespec, nanosleep};
 
 use super::OpenError;
 use crate::Result;
@@ -17,6 +18,12 @@ use crate::layer::{Stat, absent_is_none};
 /// The directory in the work directory in which all happens, as with the
 /// kernel.
 const SHOP: &str = "work";
+
+/// How often it is tried to lock the work directory, every other millisecond.
+const ATTEMPTS: u32 = 1000;
+
+/// Copies of files with several names: overlayfs's own.
+const INDEX: &str = "index";
 
 /// A directory that says that nothing was flushed: overlayfs's own.
 const TORN_IF_THERE: &str = "incompat";
@@ -29,6 +36,7 @@ const WHITEOUT: &str = "#whiteout";
 #[derive(Debug)]
 pub(crate) struct Work {
     shop: Arc<OwnedFd>,
+    index: Arc<OwnedFd>,
     /// Locked for as long as the union is there.
     _locked: OwnedFd,
 }
@@ -58,14 +66,14 @@ impl Work {
                 path.display()
             )));
         }
-        fs::flock(&root, FlockOperation::NonBlockingLockExclusive).map_err(|e| match e {
+        lock_in_time(&root).map_err(|e| match e {
             Errno::WOULDBLOCK => OpenError::words(format!(
                 "the work directory {} is in use by another union",
                 path.display()
             )),
             e => OpenError::new("can't lock the work directory", path, e),
         })?;
-        let shop = open_shop(&root).map_err(failed("can't make use of the work directory"))?;
+        let shop = open_own(&root, SHOP).map_err(failed("can't make use of the work directory"))?;
         if absent_is_none(Stat::at(&shop, OsStr::new(TORN_IF_THERE)))
             .map_err(failed("can't examine"))?
             .is_some()
@@ -78,7 +86,9 @@ impl Work {
             )));
         }
         clear(&shop).map_err(failed("can't empty the work directory"))?;
-        Ok(Self { shop: Arc::new(shop), _locked: root })
+        let index =
+            open_own(&root, INDEX).map_err(failed("can't make use of the work directory"))?;
+        Ok(Self { shop: Arc::new(shop), index: Arc::new(index), _locked: root })
     }
 
     /// Has everybody who opens it later know that the upper directory isn't to
@@ -92,6 +102,16 @@ impl Work {
     /// The directory to make things in.
     pub(crate) fn dir(&self) -> &OwnedFd {
         &self.shop
+    }
+
+    /// The directory of copies that several names lead to.
+    pub(crate) fn index(&self) -> &Arc<OwnedFd> {
+        &self.index
+    }
+
+    /// Takes a copy out of the index, to which no name leads any more.
+    pub(crate) fn unindex(&self, name: &OsStr) -> Result<()> {
+        fs::unlinkat(&self.index, name, AtFlags::empty())
     }
 
     /// The same, to keep.
@@ -136,12 +156,26 @@ pub(crate) fn exchange(
     fs::renameat_with(one, one_name, other, other_name, RenameFlags::EXCHANGE)
 }
 
-fn open_shop(root: &OwnedFd) -> Result<OwnedFd> {
-    match fs::mkdirat(root, SHOP, Mode::empty()) {
+/// Locks the work directory. Unmounting doesn't wait for the program behind the
+/// mount, so who mounts again at once may be earlier than the end of the last.
+fn lock_in_time(root: &OwnedFd) -> Result<()> {
+    let pause = Timespec { tv_sec: 0, tv_nsec: 2_000_000 };
+    for _ in 0..ATTEMPTS {
+        match fs::flock(root, FlockOperation::NonBlockingLockExclusive) {
+            // Nothing tells when it is free, and waiting in flock(2) has no end.
+            Err(Errno::WOULDBLOCK) => drop(nanosleep(&pause)),
+            done => return done,
+        }
+    }
+    Err(Errno::WOULDBLOCK)
+}
+
+fn open_own(root: &OwnedFd, name: &str) -> Result<OwnedFd> {
+    match fs::mkdirat(root, name, Mode::empty()) {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(e) => return Err(e),
     }
-    open_to_read(root, OsStr::new(SHOP))
+    open_to_read(root, OsStr::new(name))
 }
 
 fn open_to_read(dir: impl AsFd, name: &OsStr) -> Result<OwnedFd> {
