@@ -123,7 +123,9 @@ pjdfstest_c_file() {
     mkdir -m 777 "$3/mnt/$name"
     cd "$3/mnt/$name"
     { bash "$1/$2" 2> /dev/null || true; } |
-        sed -nE "s|^(not )?ok ([0-9]+).*|\1ok $2:\2|p" > "$3/outcome/$name"
+        # What the suite itself calls a TODO of Linux is no failure, as prove(1) has it.
+        sed -nE "s|^not ok ([0-9]+) # TODO.*|ok $2:\1|p; s|^(not )?ok ([0-9]+).*|\1ok $2:\2|p" \
+            > "$3/outcome/$name"
 }
 export -f pjdfstest_c_file
 
