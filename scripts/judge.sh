@@ -219,12 +219,13 @@ stress_ng() {
     mkdir -m 777 "$base/mnt/work"
     stress-ng --class filesystem --sequential "${SAPWOOD_STRESS_WORKERS:-4}" --verify \
         --timeout "${SAPWOOD_STRESS_SECONDS:-5}" --temp-path "$base/mnt/work" > "$log" 2>&1 || true
-    # A stressor is named with its workers: "passed: 8: dir (4) chdir (4)".
-    local word state
-    for state in passed failed skipped; do
-        case $state in passed) word=ok ;; failed) word="not ok" ;; *) word=skip ;; esac
-        sed -nE "s/.*\] $state: [0-9]+: (.*)/\1/p" "$log" | grep -oE '[a-z0-9-]+ \(' | sed "s/ (//; s/^/$word /"
-    done
+    # What was started, failed or was skipped is named in lines of their own.
+    sed -nE 's/^stress-ng: [a-z]+: +\[[0-9]+\] ([a-z0-9-]+): .*skipping stress.*/\1/p' "$log" | sort -u > "$base/skipped"
+    sed 's/^/skip /' "$base/skipped"
+    sed -nE 's/^stress-ng: fail: +\[[0-9]+\] ([a-z0-9-]+):.*/not ok \1/p' "$log" | sort -u
+    sed -nE 's/.*dispatching hogs: (.*)/\1/p' "$log" | tr ',' '\n' | awk '{print $2}' | sort -u |
+        comm -23 - "$base/skipped" | sed 's/^/ok /'
+    grep -q 'run completed' "$log" || echo "not ok the-run-itself"
 }
 
 report() {
