@@ -243,7 +243,7 @@ report() {
 
 run() {
     base=$(mktemp -d "${TMPDIR:-/tmp}/sapwood-judge-XXXXXX")
-    trap 'cd /; umount -l "$base/mnt" 2> /dev/null; umount -l "$base" 2> /dev/null; rmdir "$base"' EXIT
+    trap 'cd /; for m in "$base/mnt" "$base"; do umount -l "$m" 2> /dev/null || true; done; rmdir "$base"' EXIT
     mount -t tmpfs -o size=4g,mode=755 layers "$base"
     # On a file system that lasts, if one is named.
     if [[ -n ${SAPWOOD_TEST_BACKING:-} ]]; then
