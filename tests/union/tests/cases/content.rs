@@ -21,6 +21,7 @@ cases! { "content":
     a_range_is_copied,
     a_range_is_copied_out_of_a_lower,
     holes_are_found,
+    what_was_just_written_is_no_hole,
     flock_is_seen_by_others,
     flock_stays_over_copy_up,
     record_locks_are_seen_by_other_processes,
@@ -95,6 +96,22 @@ fn holes_are_found(b: &mut Bench) -> Outcome {
     fails_with("no data", seek(&file, SeekFrom::Data(8192)), Errno::NXIO)?;
     fails_with("past the end", seek(&file, SeekFrom::Hole(1 << 21)), Errno::NXIO)?;
     equal("end", seek(&file, SeekFrom::End(0))?, 1 << 20)
+}
+
+/// cp(1) copies what is no hole: a file of pages that nobody has written back
+/// yet would be copied as zeros.
+fn what_was_just_written_is_no_hole(b: &mut Bench) -> Outcome {
+    b.lower(0)?.file("f", b"")?;
+    b.lower(0)?.truncate("f", 1 << 20)?;
+    let t = b.mount()?;
+    t.file("new", b"")?;
+    for name in ["f", "new"] {
+        let writer = t.open_file(name, OFlags::RDWR)?;
+        writer.write_all_at(b"data", 500_000)?;
+        let reader = t.open(name, OFlags::RDONLY)?;
+        holds(seek(&reader, SeekFrom::Data(0))? <= 500_000, name)?;
+    }
+    Ok(())
 }
 
 const TRY: FlockOperation = FlockOperation::NonBlockingLockExclusive;
