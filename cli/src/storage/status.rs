@@ -79,13 +79,11 @@ fn table(report: &Report<'_>) -> Table {
     row("id-mapped mounts", yes(t.id_maps), "");
     row("quotas", yes(report.quota), "");
     for store in &report.additional_image_stores {
-        let path = store.path.display();
-        match &store.images {
-            Ok(images) => {
-                row("additional image store", format!("{images} images"), &path.to_string())
-            }
-            Err(why) => row("additional image store", "can't be used".into(), why),
-        }
+        let (value, why) = match &store.images {
+            Ok(images) => (format!("{images} images"), store.path.display().to_string()),
+            Err(why) => ("can't be used".to_owned(), why.clone()),
+        };
+        row("additional image store", value, &why);
     }
     let recovered = report.status.recovered;
     row("half-made nodes recovered", recovered.half_made.to_string(), "when the driver was opened");

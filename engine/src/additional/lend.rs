@@ -91,7 +91,10 @@ impl Engine {
         match self.driver().stat(NodeRef::Layer(&id)) {
             Ok(_) if self.store().read(|c| layers::size(c, chain))?.is_some() => return Ok(true),
             Ok(_) => {}
-            Err(e) if e.kind() == ErrorKind::NotFound => self.borrow_from_any(store, &id)?,
+            Err(e) if e.kind() == ErrorKind::NotFound => {
+                self.borrow_from_any(store, &id)?;
+                self.check_parent(store, &id, wanted)?;
+            }
             Err(e) => return Err(e.into()),
         }
         self.take_outline(store, chain)?;
@@ -123,6 +126,17 @@ impl Engine {
         failed.map_or(Ok(()), |e| Err(e.into()))
     }
 
+    /// A store whose records say that the layer stands on another has another layer
+    /// under its name.
+    fn check_parent(&self, store: &Additional, id: &LayerId, wanted: Wanted<'_>) -> Result<()> {
+        let found = self.driver().stat(NodeRef::Layer(id))?.parent;
+        if found.as_ref().map(LayerId::as_str) == wanted.parent.map(ChainId::hex) {
+            return Ok(());
+        }
+        self.driver().remove(NodeRef::Layer(id))?;
+        Err(store.unusable(format!("its layer {id} stands on another than it should")))
+    }
+
     fn power(&self, store: &Additional) -> Result<&dyn Borrow> {
         self.driver().borrowing().ok_or_else(|| {
             let why = format!("{} can't use layers from where they lie", self.driver().name());
@@ -138,7 +152,7 @@ impl Engine {
             return Ok(());
         }
         match store.opened()?.outline(chain)? {
-            Some(outline) => outlines.take(chain, outline),
+            Some(outline) => outlines.take(chain, &outline),
             None => Ok(()),
         }
     }

@@ -33,7 +33,12 @@ impl Engine {
             Ok((image, steps))
         })?;
         let (mut image, steps) = told;
-        image.store = store.map(|store| store.path().to_owned());
+        // One that is here under another name is ours.
+        if let Some(store) = store
+            && self.own_image(&image.id.to_string())?.is_none()
+        {
+            image.store = Some(store.path().to_owned());
+        }
         Ok((image, steps))
     }
 }

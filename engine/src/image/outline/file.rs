@@ -79,7 +79,7 @@ impl Outlines {
     ///
     /// # Errors
     /// [`Error::Corrupt`] for what is no outline; [`Error::Io`].
-    pub(crate) fn take(&self, chain: &str, from: File) -> Result<()> {
+    pub(crate) fn take(&self, chain: &str, from: &File) -> Result<()> {
         self.make_folder()?;
         let path = self.dir.join(chain);
         let checked = from.try_clone().map_err(|e| Error::io("read", &path, e))?;
@@ -87,9 +87,10 @@ impl Outlines {
         let take = || -> io::Result<()> {
             fault::point("outline.create")?;
             let mut taken = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&self.dir)?;
-            (&from).seek(io::SeekFrom::Start(0))?;
+            let mut from = from;
+            from.seek(io::SeekFrom::Start(0))?;
             fault::point("outline.write")?;
-            io::copy(&mut &from, &mut taken)?;
+            io::copy(&mut from, &mut taken)?;
             fault::point("outline.rename")?;
             taken.persist(&path)?;
             Ok(())

@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::support::{World, text, world};
 
 /// What a look-up says, and that a listing goes on with a warning.
@@ -92,6 +94,16 @@ fn hostile_records_are_refused() {
         let said = w.fails(&["run", "--rm", "busybox", "true"]);
         assert!(said.contains("it isn't any more"), "{said}");
         fs::rename(&aside, &first).unwrap();
+        // A layer that says of itself that it stands on nothing.
+        for layer in fs::read_dir(&layers).unwrap() {
+            let record = layer.unwrap().path().join("layer.json");
+            let mut fields: Value = serde_json::from_slice(&fs::read(&record).unwrap()).unwrap();
+            fields["parent"] = Value::Null;
+            fields["depth"] = 1.into();
+            fs::write(&record, fields.to_string()).unwrap();
+        }
+        let said = w.fails(&["run", "--rm", "busybox", "true"]);
+        assert!(said.contains("stands on another than it should"), "{said}");
         // Nothing of these attempts is left.
         w.ok(&["storage", "gc"]);
         assert_eq!(w.ok(&["storage", "ls", "-q"]), "");
