@@ -92,6 +92,8 @@ fn remove_borrowed(bench: &Bench) {
     }
     // It has no name here, and so is one that nobody needs.
     bench.sapwood.ok(["image", "prune", "-f"]);
+    // What it stood on is as if nothing ever had.
+    remove_container(bench);
 }
 
 fn make_again(bench: &Bench, command: &Command) {

@@ -196,3 +196,25 @@ fn a_name_follows_the_store() {
         assert_eq!(named, 1, "a name is shown where it means something");
     });
 }
+
+/// Whoever fills it may be at it.
+#[test]
+fn a_store_that_is_being_filled_is_read() {
+    world("overlay2", |w| {
+        std::thread::scope(|scope| {
+            let filling = scope.spawn(|| {
+                for number in 0..10 {
+                    let name = format!("name{number}:1");
+                    w.lender.ok(["tag", "busybox", &name]);
+                    w.lender.ok(["run", "--rm", "busybox", "true"]);
+                }
+            });
+            while !filling.is_finished() {
+                let images = w.images();
+                assert!(images.iter().any(|(name, _)| name == "busybox"), "{images:?}");
+            }
+            filling.join().unwrap();
+        });
+        assert_eq!(w.images().len(), 11);
+    });
+}
