@@ -12,9 +12,13 @@
 //! | [`thread`] | what one thread can change of itself: mount namespace, file system ids |
 //! | [`seccomp`] | a filter for system calls, as a finished program |
 //! | [`device_program`] | which devices a control group may use, as a finished program |
+//! | [`file_handle`] | what a file system calls a file, and itself |
+//! | [`daemon`] | fork(2) for a process of one thread |
 //! | [`mapped_write`] | a write through a shared memory mapping, for verification |
 
+pub mod daemon;
 pub mod device_program;
+pub mod file_handle;
 pub mod mapped_write;
 pub mod mount_attr;
 pub mod seccomp;

@@ -96,7 +96,8 @@ pub const ROWS: &[Row] = &[
     Row {
         room: FuseOverlay,
         place: "fuse-overlay",
-        uses: &[],
+        // One fence around `unsafe` in the workspace, not two: decision 0014.
+        uses: &[Sys],
         tests_use: &[],
         why: "the union file system knows layers as directories, nothing of ids or drivers",
     },

@@ -22,7 +22,7 @@ const ATTEMPTS: usize = 16;
 
 /// A new, empty directory. It is removed by [`clear`](Self::clear), or else
 /// when it is dropped; or, if its process is killed, by the next that makes one
-/// beside it. Its lock says that it is alive.
+/// beside it or reclaims. Its lock says that it is alive.
 #[derive(Debug)]
 pub struct Ground {
     base: OwnedFd,
@@ -108,7 +108,7 @@ fn make(base: BorrowedFd<'_>, name: &str) -> io::Result<Option<OwnedFd>> {
 }
 
 /// Removes the directories of processes that were killed.
-fn sweep(base: BorrowedFd<'_>) -> io::Result<()> {
+pub(super) fn sweep(base: BorrowedFd<'_>) -> io::Result<()> {
     for name in disk::names(base)? {
         let Some(name) = name.to_str().filter(|name| is_ground(name)) else { continue };
         let Some(dir) = disk::find_dir(base, name)? else { continue };

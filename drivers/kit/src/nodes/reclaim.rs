@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use graphdriver_api::{Op, Reclaimed, Result};
 use rustix::fs::{self, AtFlags};
 
-use super::{NodeStore, disk, lock, usage_of};
+use super::{NodeStore, disk, ground, lock, usage_of};
 use crate::{at, fault};
 
 /// Moves a directory into the trash, and tells its name there.
@@ -30,7 +30,8 @@ pub(super) fn set_aside(
 impl NodeStore {
     /// Deletes what lies in the trash, as
     /// [`GraphDriver::reclaim`](graphdriver_api::GraphDriver::reclaim). What
-    /// another caller is deleting is left to it.
+    /// another caller is deleting is left to it. What killed probes left in the
+    /// root goes too: a probe that is never made again takes nothing away.
     ///
     /// # Errors
     /// The first thing that couldn't be deleted; everything else was.
@@ -52,7 +53,18 @@ impl NodeStore {
                 }
             }
         }
-        first_error.map_or(Ok(sum), Err)
+        let swept = self.sweep_grounds().map_err(call.io("remove what a probe left"));
+        first_error.map_or(swept, Err).map(|()| sum)
+    }
+
+    fn sweep_grounds(&self) -> io::Result<()> {
+        ground::sweep(self.root.as_fd())?;
+        for own in self.layout.own {
+            if let Some(dir) = disk::find_dir(&self.root, own)? {
+                ground::sweep(dir.as_fd())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -179,3 +179,19 @@ fn reclaiming_tells_what_it_gave_back() {
     assert_eq!(store.awaiting_reclaim().unwrap(), 0);
     assert_eq!(store.reclaim().unwrap(), Default::default());
 }
+
+/// A host that was probed once isn't probed again, so no other probe may ever
+/// take away what a killed one left.
+#[test]
+fn reclaiming_takes_what_killed_probes_left_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let alive = Ground::near(dir.path()).unwrap();
+    let dead = dir.path().join(".sapwood-probe-0123456789abcdef");
+    std::fs::create_dir_all(dead.join("lower/dir")).unwrap();
+    let foreign = dir.path().join(".sapwood-probe-of-mine");
+    std::fs::create_dir(&foreign).unwrap();
+    assert_eq!(store.reclaim().unwrap(), Default::default());
+    let there = [&*dead, &foreign, alive.path()].map(|path| path.try_exists().unwrap());
+    assert_eq!(there, [false, true, true]);
+}
