@@ -108,11 +108,11 @@ on_each_driver! {
     rmi_fails_anywhere: "rmi"
     run_fails_anywhere: "run"
     run_that_removes_fails_anywhere: "run-rm"
-    run_of_what_is_lent_fails_anywhere: "run-lent"
     rm_fails_anywhere: "rm"
     import_fails_anywhere: "import"
     commit_fails_anywhere: "commit"
     save_fails_anywhere: "save"
     prune_fails_anywhere: "prune"
     import_from_fails_anywhere: "import-from"
+    run_of_what_is_lent_fails_anywhere: "run-lent"
 }

@@ -123,11 +123,11 @@ on_each_driver! {
     rmi_is_killed_anywhere: "rmi"
     run_is_killed_anywhere: "run"
     run_that_removes_is_killed_anywhere: "run-rm"
-    run_of_what_is_lent_is_killed_anywhere: "run-lent"
     rm_is_killed_anywhere: "rm"
     import_is_killed_anywhere: "import"
     commit_is_killed_anywhere: "commit"
     save_is_killed_anywhere: "save"
     prune_is_killed_anywhere: "prune"
     import_from_is_killed_anywhere: "import-from"
+    run_of_what_is_lent_is_killed_anywhere: "run-lent"
 }

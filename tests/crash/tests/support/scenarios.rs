@@ -144,17 +144,6 @@ pub const ALL: &[Scenario] = &[
         undo: remove_container,
     },
     Scenario {
-        name: "run-lent",
-        prepare: nothing,
-        args: |bench| {
-            let mut args = vec![lent(bench)];
-            args.extend(words(&["run", "--name", "tried", LENT, "sh", "-c", "rm /lent"]));
-            args
-        },
-        repeat: make_again,
-        undo: remove_borrowed,
-    },
-    Scenario {
         name: "rm",
         prepare: make_container,
         args: |_| words(&["rm", "tried"]),
@@ -206,5 +195,16 @@ pub const ALL: &[Scenario] = &[
         args: |bench| words(&["image", "import-from", "-q", &bench.archive("theirs")]),
         repeat: again,
         undo: remove_big,
+    },
+    Scenario {
+        name: "run-lent",
+        prepare: nothing,
+        args: |bench| {
+            let mut args = vec![lent(bench)];
+            args.extend(words(&["run", "--name", "tried", LENT, "sh", "-c", "rm /lent"]));
+            args
+        },
+        repeat: make_again,
+        undo: remove_borrowed,
     },
 ];
