@@ -205,6 +205,8 @@ fn a_borrowing_that_fails_leaves_nothing() {
             Err(e) => assert_eq!(e.kind(), ErrorKind::NoSpace, "point {nth}"),
         }
         assert_eq!(shown(&store).len(), 1, "point {nth}");
+        // At once, and not only when somebody opens the root again.
+        assert!(disk::names(&store.making).unwrap().is_empty(), "point {nth}");
         drop(store);
         let store = open(&root);
         assert!(disk::names(&store.making).unwrap().is_empty(), "point {nth}");
