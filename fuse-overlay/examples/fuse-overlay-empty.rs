@@ -36,20 +36,29 @@ fn mount(options: &Options, ready: Ready) -> io::Result<()> {
         Some("wait") => wait(options)?,
         _ => {}
     }
-    let device = attach(&options.mount.mountpoint)?;
-    let session = Session::from_fd(Empty, device, SessionACL::Owner, Config::default())?;
+    let session = session(&options.mount.mountpoint)?;
     ready();
     session.run()
 }
 
-/// Mounts. fuser would too, but when its session ends it unmounts whatever is at
-/// the mount point by then.
+/// Mounts. Who isn't root needs fusermount3, and fuser, which knows how to call
+/// it. For root fuser would do, too, but when its session ends it unmounts
+/// whatever is at the mount point by then.
+fn session(mountpoint: &Path) -> io::Result<Session<Empty>> {
+    if rustix::process::geteuid().is_root() {
+        let device = attach(mountpoint)?;
+        Session::from_fd(Empty, device, SessionACL::Owner, Config::default())
+    } else {
+        Session::new(Empty, mountpoint, &Config::default())
+    }
+}
+
 fn attach(mountpoint: &Path) -> io::Result<OwnedFd> {
     let device = OwnedFd::from(File::options().read(true).write(true).open("/dev/fuse")?);
     let data = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
     let data = std::ffi::CString::new(data)?;
     let none = rustix::mount::MountFlags::empty();
-    rustix::mount::mount("empty", mountpoint, "fuse", none, data.as_c_str())?;
+    rustix::mount::mount("empty", mountpoint, "fuse.empty", none, data.as_c_str())?;
     Ok(device)
 }
 

@@ -429,11 +429,11 @@ impl Filesystem for Adapter {
         }
     }
 
-    fn listxattr(&self, _: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+    fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
         if !self.union.settings.xattrs {
             return reply.error(Errno::ENOSYS);
         }
-        match self.union.xattrs(ino.0) {
+        match self.union.xattrs(ino.0, request.uid() == 0) {
             Ok(names) => sized(&names, size, reply),
             Err(e) => reply.error(error(e)),
         }

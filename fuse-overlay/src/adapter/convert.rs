@@ -68,14 +68,11 @@ pub(super) fn set_time(time: TimeOrNow) -> SetTime {
     let TimeOrNow::SpecificTime(time) = time else { return SetTime::Now };
     match time.duration_since(UNIX_EPOCH) {
         Ok(since) => SetTime::At(since.as_secs().cast_signed(), since.subsec_nanos()),
+        // Before 1970 nanoseconds count forward too, and fuser takes them as if
+        // they counted back.
         Err(before) => {
-            // Nanoseconds count forward, before 1970 too.
-            let before = before.duration();
-            let seconds = before.as_secs().cast_signed();
-            match before.subsec_nanos() {
-                0 => SetTime::At(-seconds, 0),
-                nanos => SetTime::At(-seconds - 1, 1_000_000_000 - nanos),
-            }
+            let read = before.duration();
+            SetTime::At(-read.as_secs().cast_signed(), read.subsec_nanos())
         }
     }
 }
@@ -116,13 +113,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_before_1970_come_back() {
-        for (sec, nsec) in [(0, 0), (5, 7), (-1, 999_999_999), (-5, 0), (-5, 1)] {
+    fn times_before_1970_are_shown_as_they_are() {
+        for (sec, nsec, back) in [(0, 0, 0.0), (-1, 999_999_999, 1e-9), (-5, 1, 4.999_999_999)] {
             let mut stamp = unix_stamp();
             (stamp.tv_sec, stamp.tv_nsec) = (sec, nsec);
-            let back = set_time(TimeOrNow::SpecificTime(time(stamp)));
-            assert_eq!(back, SetTime::At(sec, nsec));
+            let before = UNIX_EPOCH.duration_since(time(stamp)).unwrap();
+            assert_eq!(before, Duration::from_secs_f64(back));
         }
+    }
+
+    #[test]
+    fn times_before_1970_are_set_as_they_were_asked_for() {
+        // As fuser reads -2 seconds and 999999999 nanoseconds.
+        let read = UNIX_EPOCH - Duration::new(2, 999_999_999);
+        assert_eq!(set_time(TimeOrNow::SpecificTime(read)), SetTime::At(-2, 999_999_999));
+        let read = UNIX_EPOCH + Duration::new(2, 3);
+        assert_eq!(set_time(TimeOrNow::SpecificTime(read)), SetTime::At(2, 3));
     }
 
     fn unix_stamp() -> StatxTimestamp {

@@ -67,6 +67,7 @@ impl Union {
         if done.is_ok() && stat.x.stx_nlink > 1 {
             // Its other names lead to the lower file, by which it must be known.
             self.table.keep(node);
+            node.state().count_links(stat.x.stx_nlink);
         }
         if let (Err(_), Copy::Named(name)) = (&done, &copy) {
             self.throw_away(name);

@@ -59,8 +59,9 @@ pub(crate) struct State {
     pub(crate) lower: Lower,
     /// The file itself, once no name is left that would lead to it.
     pub(crate) held: Option<Arc<OwnedFd>>,
-    /// Names of a lower file that were taken away or added since.
-    pub(crate) links: i64,
+    /// How many names it has, if its layer can't tell: some of a lower file's
+    /// are hidden, or lead to the copy.
+    links: Option<u32>,
 }
 
 /// What is in the layers below.
@@ -99,7 +100,7 @@ impl Node {
     ) -> Self {
         let names = name.into_iter().collect();
         let (upper, upper_ino) = (upper.is_some(), upper.unwrap_or_default());
-        let state = Mutex::new(State { names, upper, upper_ino, lower, held: None, links: 0 });
+        let state = Mutex::new(State { names, upper, upper_ino, lower, held: None, links: None });
         Self { id, kind, lookups: AtomicU64::new(0), state, copying: Mutex::new(()) }
     }
 
@@ -171,6 +172,23 @@ impl State {
         if !self.names.iter().any(|known| known.is(parent, name)) {
             self.names.push(Name { parent: parent.clone(), name: name.clone() });
         }
+    }
+
+    /// How many names it has, of which its layer says `real`.
+    pub(crate) fn links(&self, real: u32) -> u32 {
+        self.links.unwrap_or(real)
+    }
+
+    /// From now on names are counted here, beginning with `real`.
+    pub(crate) fn count_links(&mut self, real: u32) {
+        self.links.get_or_insert(real);
+    }
+
+    /// One name more, or less.
+    pub(crate) fn one_link(&mut self, more: bool) {
+        let changed =
+            |links: u32| if more { links.saturating_add(1) } else { links.saturating_sub(1) };
+        self.links = self.links.map(changed);
     }
 
     /// It isn't called so any more.

@@ -74,7 +74,7 @@ impl Union {
             _ if self.settings.static_links => 1,
             // As the kernel: nobody has counted the directories in it.
             Kind::Directory if merged => 1,
-            _ => changed_by(stat.x.stx_nlink, state.links),
+            _ => state.links(stat.x.stx_nlink),
         };
         drop(state);
         if let Some(file) = below {
@@ -115,8 +115,4 @@ impl Union {
 
 fn truncate(object: &Object, size: u64) -> Result<()> {
     ftruncate(object.open(OFlags::WRONLY)?, size)
-}
-
-fn changed_by(links: u32, by: i64) -> u32 {
-    u32::try_from((i64::from(links) + by).max(0)).unwrap_or(u32::MAX)
 }

@@ -39,6 +39,7 @@ impl Union {
             }
             Some(_) => return Err(Errno::EXIST),
         }
+        node.state().one_link(true);
         let stat = place.stat()?;
         self.table.alias(Identity::from(&stat), &node);
         self.tell(&parent, &name, Found::new_in_upper(stat))

@@ -59,14 +59,18 @@ impl Union {
             }
             if let Some(node) = node {
                 self.lose_name(node, parent, name, pinned);
+                node.state().one_link(false);
             }
             return Ok(());
         }
         self.bring_dir_up(parent)?;
         self.upper()?.work.whiteout(self.upper_dir(parent)?, name)?;
         if let Some(node) = node {
+            // Another name of it may lead to a copy in the upper layer.
             self.lose_name(node, parent, name, None);
-            node.state().links -= 1;
+            let mut state = node.state();
+            state.count_links(found.stat.x.stx_nlink);
+            state.one_link(false);
         }
         Ok(())
     }

@@ -222,10 +222,14 @@ impl Union {
         {
             self.table.unalias(Identity::from(&stat));
         }
-        if !target.is_upper() {
-            target.state().links -= 1;
-        }
+        let lower = (!target.is_upper() && !target.is_dir()).then(|| self.object(target));
+        let links = lower.and_then(Result::ok).and_then(|lower| lower.stat().ok());
         self.lose_name(target, &place.parent, &place.name, pinned);
+        let mut state = target.state();
+        if let Some(stat) = links {
+            state.count_links(stat.x.stx_nlink);
+        }
+        state.one_link(false);
     }
 
     fn moved(&self, node: &Arc<Node>, from: &Place, to: &Place) {

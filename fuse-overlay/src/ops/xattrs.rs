@@ -22,17 +22,20 @@ impl Union {
     }
 
     /// The names of all attributes, each with a zero byte behind it; the marks
-    /// of the layers are none.
+    /// of the layers are none, nor are those that want a privilege that the
+    /// caller hasn't got.
     ///
     /// # Errors
     /// As [`xattr`](Self::xattr).
-    pub fn xattrs(&self, id: Id) -> Result<Vec<u8>> {
+    pub fn xattrs(&self, id: Id, privileged: bool) -> Result<Vec<u8>> {
         let node = self.table.get(id)?;
         let _held = self.hold_places();
         let names = self.object(&node)?.xattrs()?;
         let mut shown = Vec::with_capacity(names.len());
         for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-            if let Some(name) = self.settings.names.outward(OsStr::from_bytes(name)) {
+            if let Some(name) = self.settings.names.outward(OsStr::from_bytes(name))
+                && (privileged || !name.as_bytes().starts_with(b"trusted."))
+            {
                 shown.extend_from_slice(name.as_bytes());
                 shown.push(0);
             }

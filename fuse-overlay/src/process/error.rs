@@ -31,7 +31,13 @@ pub enum ProcessError {
         #[source]
         source: io::Error,
     },
-    /// Nobody who may unmounts.
+    /// A signal has come before the mount, which has been undone.
+    #[error("a signal came before the mount was there, and it has been undone")]
+    Unwanted,
+    /// The mount has ended without having begun.
+    #[error("the file system ended before it was mounted")]
+    NeverMounted,
+    /// The mount can't be taken away.
     #[error("{path:?} can't be unmounted: {reason}")]
     Unmount {
         /// The mount point.

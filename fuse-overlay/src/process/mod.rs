@@ -74,10 +74,12 @@ fn serve<E: Error>(
     mount: impl FnOnce(&Options, Ready) -> Result<(), E>,
 ) -> u8 {
     let answer = readiness.answer();
-    let served = prepare(options, readiness).and_then(|ready| {
-        mount(options, ready).map_err(|error| ProcessError::Mount(say::chain(&error)))
-    });
-    let status = served.map_or_else(|error| failed(&error), |()| answer.status());
+    let served = prepare(options, readiness)
+        .and_then(|ready| {
+            mount(options, ready).map_err(|error| ProcessError::Mount(say::chain(&error)))
+        })
+        .and_then(|()| answer.outcome());
+    let status = served.unwrap_or_else(|error| failed(&error));
     // Nobody waits for this any more if the mount has been there.
     answer.ended(status);
     status

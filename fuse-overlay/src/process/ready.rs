@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::stop::Stop;
 use super::unmount::Target;
@@ -18,11 +18,14 @@ pub(super) struct Readiness {
     answer: Answer,
 }
 
-/// The way to the process that waits, and what this one will exit with.
+/// The way to the process that waits, and what it will be told.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     waiting: Option<Arc<File>>,
-    status: Arc<AtomicU8>,
+    /// Whether the mount has been there.
+    mounted: Arc<AtomicBool>,
+    /// Whether something went wrong then, which has been said.
+    failed: Arc<AtomicBool>,
 }
 
 impl Readiness {
@@ -40,15 +43,17 @@ impl Readiness {
         self.answer.clone()
     }
 
-    /// Lets the process that waits go, and signals unmount from now on. If one
-    /// has come already, or nobody waits any more, the mount is undone.
+    /// Lets the process that waits go; signals unmount from now on. If one has
+    /// come already, or nobody waits any more, the mount is undone.
     pub(super) fn mounted(self, target: Target, stop: &Stop) {
-        let target = target.mounted();
-        if let Err(error) = self.let_go() {
-            self.answer.failed(&error);
-            stop.now();
-        }
-        if let Err(error) = stop.mounted(target) {
+        self.answer.mounted.store(true, Ordering::Relaxed);
+        let done = stop.mounted(target.mounted()).and_then(|wanted| match wanted {
+            true => self.let_go().or_else(|error| stop.now().and(Err(error))),
+            // Who waits must not take the mount to be there.
+            false if self.null.is_some() => Err(ProcessError::Unwanted),
+            false => Ok(()),
+        });
+        if let Err(error) = done {
             self.answer.failed(&error);
         }
     }
@@ -64,17 +69,22 @@ impl Readiness {
 
 impl Answer {
     fn new(waiting: Option<File>) -> Self {
-        Self { waiting: waiting.map(Arc::new), status: Arc::new(AtomicU8::new(DONE)) }
+        let waiting = waiting.map(Arc::new);
+        Self { waiting, mounted: Arc::default(), failed: Arc::default() }
     }
 
-    /// What to exit with if the mount ended well.
-    pub(super) fn status(&self) -> u8 {
-        self.status.load(Ordering::Relaxed)
+    /// How it went, of a mount that has ended without an error.
+    pub(super) fn outcome(&self) -> Result<u8, ProcessError> {
+        match (self.mounted.load(Ordering::Relaxed), self.failed.load(Ordering::Relaxed)) {
+            (true, true) => Ok(FAILED),
+            (true, false) => Ok(DONE),
+            (false, _) => Err(ProcessError::NeverMounted),
+        }
     }
 
     fn failed(&self, error: &ProcessError) {
         say(&super::say::chain(error));
-        self.status.store(FAILED, Ordering::Relaxed);
+        self.failed.store(true, Ordering::Relaxed);
     }
 
     fn send(&self, status: u8) -> Result<(), rustix::io::Errno> {

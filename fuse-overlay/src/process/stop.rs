@@ -77,21 +77,28 @@ impl Stop {
         }
     }
 
-    /// The mount, which is about to be there, isn't wanted any more.
-    pub(super) fn now(&self) {
-        *self.state() = State::Unwanted;
-    }
-
-    /// The mount is there. If it isn't wanted it is taken away again.
-    pub(super) fn mounted(&self, target: Target) -> Result<(), ProcessError> {
+    /// Takes the mount away, as a signal would.
+    pub(super) fn now(&self) -> Result<(), ProcessError> {
         let mut state = self.state();
-        if matches!(*state, State::Unwanted) {
+        if let State::Mounted(target) = &*state {
             target.unmount()?;
             *state = State::Unmounted;
-        } else {
-            *state = State::Mounted(target);
         }
         Ok(())
+    }
+
+    /// The mount is there. Whether it is still wanted: if a signal has come, it
+    /// is taken away again.
+    pub(super) fn mounted(&self, target: Target) -> Result<bool, ProcessError> {
+        let mut state = self.state();
+        let wanted = !matches!(*state, State::Unwanted);
+        if wanted {
+            *state = State::Mounted(target);
+        } else {
+            target.unmount()?;
+            *state = State::Unmounted;
+        }
+        Ok(wanted)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -3,6 +3,7 @@
 mod dirs;
 mod find;
 mod origin;
+mod roots;
 mod settings;
 mod work;
 
@@ -16,7 +17,6 @@ use std::path::Path;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 
 use crate::fds::Fds;
@@ -82,21 +82,21 @@ impl Union {
             return Err(OpenError::words("a union has between one and 65535 lower layers"));
         }
         let open = |path: &Path| {
-            open_root(path).map_err(|e| OpenError::new("can't open the directory", path, e))
+            roots::lower(path).map_err(|e| OpenError::new("can't open the directory", path, e))
         };
         let lowers: Vec<_> =
             paths.lowers.iter().map(|path| open(path)).collect::<std::result::Result<_, _>>()?;
         let upper = match &paths.upper {
             None => None,
             Some((upper, work)) => {
-                let root = open(upper)?;
                 let place = work;
-                let work = Work::open(&root, upper, work)?;
+                let (root, work) = open_both(upper, work)?;
+                let work = Work::open(work, &root, (upper, place))?;
                 if settings.volatile {
                     let failed = |e| OpenError::new("can't mark the work directory", place, e);
                     work.mark_volatile().map_err(failed)?;
                 }
-                Some(Upper { root, work })
+                Some(Upper { root: Arc::new(root), work })
             }
         };
         let homes = paths.lowers.iter().zip(&lowers);
@@ -184,8 +184,10 @@ impl Union {
     }
 }
 
-/// Opens a layer's root, the only time its path is used.
-fn open_root(path: &Path) -> Result<Arc<OwnedFd>> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    openat(CWD, path, flags, Mode::empty()).map(Arc::new)
+/// Opens the upper and the work directory, and says which of them can't be.
+fn open_both(upper: &Path, work: &Path) -> std::result::Result<(OwnedFd, OwnedFd), OpenError> {
+    roots::upper_and_work(upper, work).map_err(|e| {
+        let missing = if roots::lower(upper).is_ok() { work } else { upper };
+        OpenError::new("can't open the directory", missing, e)
+    })
 }

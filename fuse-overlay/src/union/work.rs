@@ -7,9 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{
-    self, AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, openat,
-};
+use rustix::fs::{self, AtFlags, Dir, FileType, FlockOperation, Mode, OFlags, RenameFlags, openat};
 use rustix::io::Errno;
 
 use super::OpenError;
@@ -38,14 +36,13 @@ pub(crate) struct Work {
 impl Work {
     /// Opens it and empties it: nothing in it is anybody's after a crash.
     pub(super) fn open(
+        root: OwnedFd,
         upper: impl AsFd,
-        upper_path: &Path,
-        path: &Path,
+        (upper_path, path): (&Path, &Path),
     ) -> std::result::Result<Self, OpenError> {
         let failed = |doing: &'static str| move |e| OpenError::new(doing, path, e);
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(CWD, path, flags, Mode::empty())
-            .map_err(failed("can't open the work directory"))?;
+        let root =
+            open_to_read(root, OsStr::new(".")).map_err(failed("can't open the work directory"))?;
         let stat = |fd: &dyn AsFd| Stat::of(fd.as_fd()).map_err(failed("can't examine"));
         let (one, other) = (stat(&root)?, stat(&upper.as_fd())?);
         if one.dev() != other.dev() {
@@ -185,6 +182,7 @@ fn names(dir: impl AsFd) -> Result<Vec<OsString>> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::CWD;
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
     use super::*;
@@ -205,7 +203,12 @@ mod tests {
         }
 
         fn open(&self) -> std::result::Result<Work, OpenError> {
-            Work::open(&self.upper, &self.dir.path().join("upper"), &self.dir.path().join("work"))
+            self.open_in(&self.dir.path().join("work"))
+        }
+
+        fn open_in(&self, work: &Path) -> std::result::Result<Work, OpenError> {
+            let root = open_dir(CWD, work.as_os_str()).unwrap();
+            Work::open(root, &self.upper, (&self.dir.path().join("upper"), work))
         }
     }
 
@@ -248,9 +251,9 @@ mod tests {
     fn the_upper_directory_itself_and_another_file_system_are_refused() {
         let place = Place::new();
         let upper = place.dir.path().join("upper");
-        let same = Work::open(&place.upper, &upper, &upper).unwrap_err().to_string();
+        let same = place.open_in(&upper).unwrap_err().to_string();
         assert!(same.contains("both"), "{same}");
-        let elsewhere = Work::open(&place.upper, &upper, Path::new("/proc")).unwrap_err();
+        let elsewhere = place.open_in(Path::new("/proc")).unwrap_err();
         assert!(elsewhere.to_string().contains("same file system"), "{elsewhere}");
     }
 }

@@ -1,12 +1,14 @@
 //! The process around a mount. These need root and /dev/fuse.
 
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
 
-use crate::support::{Place, can_mount, empty, kill, lives, spawn, stderr, until};
+use crate::support::{
+    Place, can_mount, empty, end, has_fusermount3, kill, lives, said, spawn, stderr, until,
+};
 
 const LOWER: [&str; 2] = ["-o", "lowerdir=/"];
 
@@ -94,7 +96,7 @@ fn each_signal_unmounts_and_the_status_is_0() {
         until("the mount is there", || place.server().is_some());
         assert_eq!(place.server(), i32::try_from(program.id()).ok(), "-f makes no other process");
         kill(place.server().unwrap(), signal);
-        assert_eq!(program.wait().unwrap().code(), Some(0), "{signal:?}");
+        assert_eq!(end(&mut program), Some(0), "{signal:?}");
         assert_eq!(place.server(), None, "{signal:?}");
     }
 }
@@ -127,7 +129,7 @@ fn an_unmount_from_outside_ends_the_program_with_0() {
     let unmount = || rustix::mount::unmount(&place.mnt, rustix::mount::UnmountFlags::empty());
     // Not lazily: the program itself must hold nothing in its mount.
     until("it isn't busy", || unmount().is_ok());
-    assert_eq!(program.wait().unwrap().code(), Some(0));
+    assert_eq!(end(&mut program), Some(0));
 }
 
 #[test]
@@ -144,10 +146,8 @@ fn files_that_are_open_are_served_on_and_a_second_signal_ends_that() {
     until("the mount is gone", || place.server().is_none());
     assert_eq!(open.metadata().unwrap().len(), u64::try_from(pid).unwrap(), "still answered");
     kill(pid, Signal::TERM);
-    assert_eq!(program.wait().unwrap().code(), Some(1));
-    let mut said = String::new();
-    BufReader::new(program.stderr.take().unwrap()).read_line(&mut said).unwrap();
-    assert_eq!(said, "fuse-overlay: ended by a second signal, SIGTERM\n");
+    assert_eq!(end(&mut program), Some(1));
+    assert_eq!(said(&mut program), "fuse-overlay: ended by a second signal, SIGTERM\n");
 }
 
 #[test]
@@ -166,7 +166,7 @@ fn a_signal_takes_away_no_other_mount_at_the_same_place() {
     std::fs::write(place.mnt.join("kept"), "").unwrap();
     kill(pid, Signal::TERM);
     drop(held);
-    assert_eq!(program.wait().unwrap().code(), Some(0));
+    assert_eq!(end(&mut program), Some(0));
     assert!(place.mnt.join("kept").try_exists().unwrap());
 }
 
@@ -187,6 +187,15 @@ fn waiting(place: &Place) -> (Command, PathBuf) {
     (command, fifo)
 }
 
+/// Ends a process that waits for its line, and waits until it has noticed.
+fn end_before_the_mount(pid: i32) {
+    kill(pid, Signal::TERM);
+    until("the signal has been taken", || {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        status.contains("ShdPnd:\t0000000000000000")
+    });
+}
+
 #[test]
 fn a_signal_before_the_mount_undoes_it() {
     if !can_mount() {
@@ -197,15 +206,30 @@ fn a_signal_before_the_mount_undoes_it() {
     let mut program = spawn(command.arg("-f").arg("mnt"));
     // Opens when the program has opened it too, so signals are waited for.
     let mut go = std::fs::File::options().write(true).open(&fifo).unwrap();
-    let pid = i32::try_from(program.id()).unwrap();
-    kill(pid, Signal::TERM);
-    until("the signal has been taken", || {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-        status.contains("ShdPnd:\t0000000000000000")
-    });
+    end_before_the_mount(i32::try_from(program.id()).unwrap());
     go.write_all(b"\n").unwrap();
-    assert_eq!(program.wait().unwrap().code(), Some(0));
+    assert_eq!(end(&mut program), Some(0));
     assert_eq!(place.server(), None);
+}
+
+#[test]
+fn who_waits_is_told_when_a_signal_undoes_the_mount() {
+    if !can_mount() {
+        return;
+    }
+    let place = Place::new();
+    let (mut command, fifo) = waiting(&place);
+    let mut program = spawn(command.arg("mnt"));
+    let mut go = std::fs::File::options().write(true).open(&fifo).unwrap();
+    let original = program.id();
+    let children = format!("/proc/{original}/task/{original}/children");
+    let daemon = std::fs::read_to_string(children).unwrap();
+    end_before_the_mount(daemon.trim().parse().unwrap());
+    go.write_all(b"\n").unwrap();
+    assert_eq!(end(&mut program), Some(1));
+    assert_eq!(place.server(), None);
+    let expected = "a signal came before the mount was there, and it has been undone\n";
+    assert_eq!(said(&mut program), format!("fuse-overlay: {expected}"));
 }
 
 #[test]
@@ -219,11 +243,43 @@ fn a_mount_that_nobody_waits_for_any_more_is_undone() {
     let mut program = spawn(command.env("FUSE_OVERLAY_LOG", &log).arg("mnt").stdout(Stdio::null()));
     let mut go = std::fs::File::options().write(true).open(&fifo).unwrap();
     program.kill().unwrap();
-    program.wait().unwrap();
+    assert_eq!(end(&mut program), None);
     go.write_all(b"\n").unwrap();
     // The daemon holds standard error until the mount is there, or has failed.
-    let mut said = String::new();
-    BufReader::new(program.stderr.take().unwrap()).read_line(&mut said).unwrap();
+    assert_eq!(said(&mut program), "");
     until("the mount is gone", || place.server().is_none());
     drop(go);
+}
+
+/// A mount namespace in which /dev/fuse is everybody's, as on most hosts, and a
+/// program that runs in it as nobody.
+const AS_NOBODY: &str = "set -e; mount --make-rprivate /; mknod -m 666 $1/fuse c 10 229; \
+    mount --bind $1/fuse /dev/fuse; chmod 755 $1; chown 65534 $1/mnt; shift; \
+    exec setpriv --reuid 65534 --regid 65534 --clear-groups \"$@\"";
+
+#[test]
+fn without_root_fusermount3_unmounts() {
+    if !can_mount() || !has_fusermount3() {
+        return;
+    }
+    let place = Place::new();
+    let mut program = spawn(
+        Command::new("unshare")
+            .args(["-m", "sh", "-c", AS_NOBODY, "sh"])
+            .arg(place.folder.path())
+            .arg(empty().get_program())
+            .arg("-f")
+            .args(LOWER)
+            .arg(&place.mnt),
+    );
+    let pid = i32::try_from(program.id()).unwrap();
+    let mounts = || std::fs::read_to_string(format!("/proc/{pid}/mounts")).unwrap();
+    let there = format!(" {} fuse", place.mnt.display());
+    until("the mount is there", || {
+        assert_eq!(program.try_wait().unwrap(), None, "ended too early");
+        mounts().contains(&there)
+    });
+    kill(pid, Signal::TERM);
+    assert_eq!(end(&mut program), Some(0));
+    assert_eq!(said(&mut program), "");
 }

@@ -1,6 +1,6 @@
 //! Programs, places to mount, and waiting.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -44,8 +44,17 @@ pub(crate) fn can_mount() -> bool {
     false
 }
 
+/// Whether fusermount3 is here; if not, that is reported as not run.
+pub(crate) fn has_fusermount3() -> bool {
+    let found = Command::new("fusermount3").arg("--version").output().is_ok();
+    if !found {
+        not_run("fusermount3 is missing: apt-get install fuse3");
+    }
+    found
+}
+
 /// Says that this test didn't run (docs/testing.md).
-fn not_run(reason: &str) {
+pub(crate) fn not_run(reason: &str) {
     let name = |variable| std::env::var(variable).unwrap_or_else(|_| "?".to_owned());
     let (suite, test) = (name("NEXTEST_BINARY_ID"), name("NEXTEST_TEST_NAME"));
     let line = format!("NOT RUN: {suite}::{test}: {reason}\n");
@@ -54,7 +63,7 @@ fn not_run(reason: &str) {
             let mut file = std::fs::File::options().append(true).create(true).open(file).unwrap();
             file.write_all(line.as_bytes()).unwrap();
         }
-        None => eprint!("{line}"),
+        None => std::io::stderr().write_all(line.as_bytes()).unwrap(),
     }
 }
 
@@ -111,4 +120,17 @@ pub(crate) fn kill(pid: i32, signal: rustix::process::Signal) {
 /// Starts a program whose standard error can be read.
 pub(crate) fn spawn(command: &mut Command) -> Child {
     command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap()
+}
+
+/// Waits for a program, and gives its status; none if a signal ended it.
+pub(crate) fn end(program: &mut Child) -> Option<i32> {
+    until("the program ends", || program.try_wait().unwrap().is_some());
+    program.wait().unwrap().code()
+}
+
+/// What a program has written on standard error, once nobody holds that any more.
+pub(crate) fn said(program: &mut Child) -> String {
+    let mut said = String::new();
+    program.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    said
 }
