@@ -23,6 +23,7 @@ struct Info<'a> {
     root: &'a std::path::Path,
     runroot: &'a std::path::Path,
     storage_driver: Result<graphdriver_api::choice::Choice, String>,
+    additional_image_stores: &'a [std::path::PathBuf],
     drivers: Vec<Driver>,
 }
 
@@ -45,6 +46,7 @@ pub fn info(settings: &Settings, args: &InfoArgs) -> Result<(), Failure> {
         kernel: kernel(),
         root: &settings.root,
         runroot: &settings.runroot,
+        additional_image_stores: &settings.additional,
         storage_driver: choice.map_err(|refusal| refusal.to_string()),
         drivers: drivers(candidates),
     };
@@ -83,6 +85,9 @@ fn text(info: &Info<'_>) -> String {
     head.row(["Root:".into(), info.root.display().to_string()]);
     head.row(["Run root:".into(), info.runroot.display().to_string()]);
     head.row(["Storage driver:".into(), chosen]);
+    for store in info.additional_image_stores {
+        head.row(["Additional image store:".into(), store.display().to_string()]);
+    }
 
     let mut drivers = Table::new(["DRIVER", "HERE", "WORKS", "WHAT IT IS, OR WHY IT DOESN'T WORK"]);
     let mut options = Table::new(["STORAGE OPTION", "VALUES", "WHAT IT DOES"]);

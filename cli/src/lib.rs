@@ -5,6 +5,7 @@
 // its neighbours.
 #![allow(unreachable_pub)]
 
+mod additional;
 mod app;
 mod changes;
 mod confirm;

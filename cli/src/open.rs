@@ -1,6 +1,7 @@
 //! Choosing and opening the storage driver, and telling people about it.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use graphdriver_api::GraphDriver;
@@ -20,6 +21,8 @@ pub struct Storage {
     pub choice: Choice,
     /// The driver.
     pub driver: Arc<dyn GraphDriver>,
+    /// Stores whose images can be used beside.
+    pub additional: Vec<PathBuf>,
 }
 
 impl Storage {
@@ -34,7 +37,7 @@ impl Storage {
             sapwood_registry::open_chosen(root.path(), settings.wish(), &settings.options)
                 .map_err(|e| Failure::new(e.to_string()))?;
         tell_hidden(&choice);
-        Ok(Self { root, choice, driver })
+        Ok(Self { root, choice, driver, additional: settings.additional.clone() })
     }
 
     /// Joins the driver with the records of images and containers.
@@ -42,7 +45,7 @@ impl Storage {
     /// # Errors
     /// Records that can't be opened, in the words of the store.
     pub fn engine(self) -> Result<Engine, Failure> {
-        Ok(Engine::open(self.root, self.driver)?)
+        Ok(Engine::open(self.root, self.driver)?.with_additional(&self.additional))
     }
 }
 

@@ -28,13 +28,24 @@ impl Table {
     /// A table with these column headers.
     #[must_use]
     pub fn new<const N: usize>(header: [&str; N]) -> Self {
-        Self { rows: vec![header.map(str::to_owned).to_vec()] }
+        Self::of(header.map(str::to_owned).to_vec())
+    }
+
+    /// The same for columns that aren't always the same.
+    #[must_use]
+    pub fn of(header: Vec<String>) -> Self {
+        Self { rows: vec![header] }
     }
 
     /// Adds a row with as many cells as the header has.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
-        debug_assert_eq!(Some(N), self.rows.first().map(Vec::len));
-        self.rows.push(Vec::from(cells));
+        self.push(Vec::from(cells));
+    }
+
+    /// The same of a table [of](Self::of) such columns.
+    pub fn push(&mut self, cells: Vec<String>) {
+        debug_assert_eq!(Some(cells.len()), self.rows.first().map(Vec::len));
+        self.rows.push(cells);
     }
 
     /// The table as text, one line a row, without blanks at line ends.

@@ -12,6 +12,7 @@ use graphdriver_api::choice::{Origin, Wish};
 use sapwood_engine::image::Limits;
 use serde::Deserialize;
 
+use crate::additional;
 use crate::failure::Failure;
 
 /// The environment variables that name a driver, the first one set wins. The
@@ -54,7 +55,8 @@ pub struct GlobalArgs {
     #[arg(long, short = 's', global = true, value_name = "NAME", help_heading = "Global options")]
     pub storage_driver: Option<String>,
 
-    /// Option of the storage driver, repeatable (`sapwood info` lists them)
+    /// Option of the storage driver (`sapwood info` lists them), or additionalimagestore=DIR:
+    /// another store whose images can be used; repeatable
     #[arg(
         long = "storage-opt",
         global = true,
@@ -126,6 +128,8 @@ struct ConfigFile {
     storage_driver: Option<String>,
     #[serde(rename = "storage-opts", default)]
     storage_opts: Vec<String>,
+    #[serde(rename = "additional-image-stores", default)]
+    additional_image_stores: Vec<PathBuf>,
     #[serde(default)]
     limits: BTreeMap<String, toml::Value>,
 }
@@ -141,6 +145,8 @@ pub struct Settings {
     pub driver: Option<(String, Origin)>,
     /// Options for it: those of the file first, so that the command line wins.
     pub options: DriverOptions,
+    /// Stores that somebody else fills, in the order in which they count.
+    pub additional: Vec<PathBuf>,
     /// What an archive may cost.
     pub limits: Limits,
 }
@@ -150,7 +156,8 @@ impl Settings {
     ///
     /// # Errors
     /// A configuration file that can't be read or understood; a storage option
-    /// that isn't `NAME=VALUE`; a relative or empty root.
+    /// that isn't `NAME=VALUE`; a relative or empty root; an additional store that is
+    /// no other store.
     pub fn load(args: &GlobalArgs) -> Result<Self, Failure> {
         let file = read_config(args.config.as_deref())?;
         merge(args, file, |name| std::env::var_os(name))
@@ -190,13 +197,16 @@ fn merge(
     env: impl Fn(&str) -> Option<OsString>,
 ) -> Result<Settings, Failure> {
     let options = file.storage_opts.iter().chain(&args.storage_opts);
+    let options = options.map(|o| storage_opt(o)).collect::<Result<_, _>>()?;
+    let (options, stores) = additional::take_out(options);
     let root = directory("--root", args.root.clone().or(file.root), "/var/lib/sapwood")?;
     check_length(&root)?;
     Ok(Settings {
+        additional: additional::ordered(&root, file.additional_image_stores, stores)?,
         root,
         runroot: directory("--runroot", args.runroot.clone().or(file.runroot), "/run/sapwood")?,
         driver: driver(args.storage_driver.as_deref(), file.storage_driver, env)?,
-        options: DriverOptions(options.map(|o| storage_opt(o)).collect::<Result<_, _>>()?),
+        options: DriverOptions(options),
         limits: limits(&file.limits, &args.limits)?,
     })
 }
@@ -290,6 +300,7 @@ mod tests {
             runroot: None,
             storage_driver: Some("from-file".into()),
             storage_opts: vec!["a=1".into()],
+            additional_image_stores: Vec::new(),
             limits: BTreeMap::new(),
         }
     }

@@ -20,6 +20,22 @@ pub enum Error {
     /// Nothing here has that name, id or digest.
     #[error("no such image: {0}; `sapwood images` lists those that are here")]
     NoSuchImage(String),
+    /// Nothing has that name, id or digest; but not every store could be looked at.
+    #[error("no such image: {given}; not everywhere could be looked for it: {unseen}")]
+    NotLookedFor {
+        /// What was given.
+        given: String,
+        /// Which stores couldn't be looked at, and why.
+        unseen: String,
+    },
+    /// A store that somebody else fills can't be used.
+    #[error("the additional image store {} can't be used: {problem}", path.display())]
+    Additional {
+        /// Its folder.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// The beginning of an id fits several images.
     #[error("the image id {prefix} is ambiguous: it fits {}; give more of it", matches.join(", "))]
     AmbiguousId {

@@ -3,6 +3,7 @@
 //! The engine sees the driver only as `dyn GraphDriver`: it knows no driver by
 //! name, mounts no layer itself, and never looks into a driver's folder.
 
+pub mod additional;
 pub mod archive;
 pub mod care;
 pub mod container;

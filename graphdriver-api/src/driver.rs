@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io::Write;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::borrow::Borrow;
 use crate::diff::{Applied, ChangeSink, DiffSummary, Limits, NativeDiff, TarSource};
 use crate::error::Result;
 use crate::id::{DraftId, LayerId, NodeId, NodeRef};
@@ -86,6 +88,9 @@ pub struct NodeInfo {
     /// An [`apply`](GraphDriver::apply) began and hasn't succeeded: running, or
     /// failed, or cut short by a crash. Such a draft can only be removed.
     pub unpacking: bool,
+    /// The root in which the tree of a [borrowed](crate::Borrow) layer lies;
+    /// `None` for all that have their own.
+    pub lender: Option<PathBuf>,
 }
 
 /// A storage driver, opened on its own root directory.
@@ -316,6 +321,11 @@ pub trait GraphDriver: Send + Sync + fmt::Debug {
 
     /// The power to limit drafts, where the driver really enforces it.
     fn quota(&self) -> Option<&dyn QuotaControl> {
+        None
+    }
+
+    /// The power to use layers that lie in another root, where the driver has it.
+    fn borrowing(&self) -> Option<&dyn Borrow> {
         None
     }
 }

@@ -121,6 +121,7 @@ pub enum Op {
     Quota,
     Check,
     Repair,
+    Borrow,
 }
 
 impl fmt::Display for Op {
@@ -148,6 +149,7 @@ impl fmt::Display for Op {
             Self::Quota => "quota",
             Self::Check => "check",
             Self::Repair => "repair",
+            Self::Borrow => "borrow",
         })
     }
 }

@@ -33,6 +33,8 @@
 //! * **Guard**: the value that holds a mount. **Ticket**: the proof that a
 //!   mount was left standing on purpose.
 //! * **Root**: the directory that a driver is opened on and owns alone.
+//! * **Lender**: another root of the same driver, in which the tree of a
+//!   *borrowed* layer lies.
 //!
 //! # States of a node
 //!
@@ -141,6 +143,7 @@
 //! can't pass because of a rule of the kernel is listed there with that rule;
 //! a law can't be listed.
 
+mod borrow;
 mod care;
 pub mod choice;
 mod diff;
@@ -153,6 +156,7 @@ mod quota;
 mod status;
 mod traits;
 
+pub use borrow::Borrow;
 pub use care::{Care, Finding, FindingSink, Remedy, Repaired, Severity};
 pub use diff::{
     Applied, Change, ChangeKind, ChangeSink, DiffSummary, Limits, NativeDiff, TarSource,

@@ -57,6 +57,8 @@ struct Row {
     digest: Option<String>,
     created: String,
     size: u64,
+    /// It is in an additional store only.
+    read_only: bool,
     #[serde(skip)]
     created_at: Option<SystemTime>,
 }
@@ -69,7 +71,11 @@ pub fn images(engine: &Engine, args: &ImagesArgs) -> Result<(), Failure> {
     }
     match args.format {
         Format::Json => print_json(&rows),
-        Format::Table => print(&table(&rows, args.digests)),
+        Format::Table => {
+            let columns =
+                Columns { digest: args.digests, read_only: !engine.additional().is_empty() };
+            print(&table(&rows, columns))
+        }
     }
 }
 
@@ -89,6 +95,7 @@ fn image_rows(image: &Image, args: &ImagesArgs) -> Vec<Row> {
         created: image.config.fields().created.clone(),
         created_at: image.config.created(),
         size: image.size,
+        read_only: image.store.is_some(),
     };
     let names = image.names.iter().filter(|n| args.reference.as_ref().is_none_or(|p| p.matches(n)));
     let named: Vec<Row> = names
@@ -109,33 +116,56 @@ fn ids(rows: &[Row]) -> String {
     rows.iter().filter(|r| seen.insert(&r.id)).map(|r| format!("{}\n", r.id)).collect()
 }
 
-fn table(rows: &[Row], digests: bool) -> String {
+/// Columns that aren't always shown.
+#[derive(Debug, Clone, Copy)]
+struct Columns {
+    digest: bool,
+    /// Only where there are additional stores.
+    read_only: bool,
+}
+
+impl Columns {
+    /// Those of a row that are to be shown, in order.
+    fn shown<const N: usize>(self, cells: [(Column, String); N]) -> Vec<String> {
+        let wanted = |column: Column| match column {
+            Column::Always => true,
+            Column::Digest => self.digest,
+            Column::ReadOnly => self.read_only,
+        };
+        cells.into_iter().filter(|(column, _)| wanted(*column)).map(|(_, cell)| cell).collect()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Column {
+    Always,
+    Digest,
+    ReadOnly,
+}
+
+fn table(rows: &[Row], columns: Columns) -> String {
     let now = SystemTime::now();
     let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| NONE.to_owned());
     let created = |row: &Row| row.created_at.map_or_else(|| "N/A".to_owned(), |at| ago(at, now));
-    if digests {
-        let mut table = Table::new(["REPOSITORY", "TAG", "DIGEST", "IMAGE ID", "CREATED", "SIZE"]);
-        for row in rows {
-            table.row([
-                or_none(&row.repository),
-                or_none(&row.tag),
-                or_none(&row.digest),
-                row.id.clone(),
-                created(row),
-                human_size(row.size),
-            ]);
-        }
-        return table.render();
-    }
-    let mut table = Table::new(["REPOSITORY", "TAG", "IMAGE ID", "CREATED", "SIZE"]);
+    let mut table = Table::of(columns.shown([
+        (Column::Always, "REPOSITORY".to_owned()),
+        (Column::Always, "TAG".to_owned()),
+        (Column::Digest, "DIGEST".to_owned()),
+        (Column::Always, "IMAGE ID".to_owned()),
+        (Column::Always, "CREATED".to_owned()),
+        (Column::Always, "SIZE".to_owned()),
+        (Column::ReadOnly, "R/O".to_owned()),
+    ]));
     for row in rows {
-        table.row([
-            or_none(&row.repository),
-            or_none(&row.tag),
-            row.id.clone(),
-            created(row),
-            human_size(row.size),
-        ]);
+        table.push(columns.shown([
+            (Column::Always, or_none(&row.repository)),
+            (Column::Always, or_none(&row.tag)),
+            (Column::Digest, or_none(&row.digest)),
+            (Column::Always, row.id.clone()),
+            (Column::Always, created(row)),
+            (Column::Always, human_size(row.size)),
+            (Column::ReadOnly, row.read_only.to_string()),
+        ]));
     }
     table.render()
 }

@@ -78,8 +78,11 @@ pub fn kind(kind: NodeKind) -> &'static str {
     }
 }
 
-/// What else there is to say of a node: mounted where, half unpacked.
+/// What else there is to say of a node: mounted where, half unpacked, borrowed.
 pub fn state(node: &NodeInfo) -> String {
+    if let Some(lender) = &node.lender {
+        return format!("lies in {}", lender.display());
+    }
     match (&node.mount, node.unpacking) {
         (_, true) => "half unpacked".into(),
         (MountState::Unmounted, false) => "-".into(),

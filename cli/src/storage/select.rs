@@ -74,6 +74,7 @@ mod tests {
             created: std::time::SystemTime::UNIX_EPOCH,
             mount: MountState::Unmounted,
             unpacking: false,
+            lender: None,
         }
     }
 

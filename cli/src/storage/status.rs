@@ -1,8 +1,11 @@
 //! `storage status`: what the driver found and does here.
 
+use std::path::Path;
+
 use clap::Args;
 use graphdriver_api::choice::Choice;
-use graphdriver_api::{Status, Traits};
+use graphdriver_api::{GraphDriver, Status, Traits};
+use sapwood_engine::additional::Additional;
 use serde::Serialize;
 
 use crate::failure::Failure;
@@ -24,6 +27,14 @@ struct Report<'a> {
     status: &'a Status,
     native_diff: bool,
     quota: bool,
+    additional_image_stores: Vec<Store>,
+}
+
+/// An additional store, and what is to be had there.
+#[derive(Serialize)]
+struct Store {
+    path: std::path::PathBuf,
+    images: Result<usize, String>,
 }
 
 /// Shows the driver's facts and traits.
@@ -36,11 +47,17 @@ pub fn status(storage: &Storage, args: &StatusArgs) -> Result<(), Failure> {
         status: &status,
         native_diff: driver.native_diff().is_some(),
         quota: driver.quota().is_some(),
+        additional_image_stores: storage.additional.iter().map(|path| look(path, driver)).collect(),
     };
     match args.format {
         Format::Json => print_json(&report),
         Format::Table => print(&table(&report).render()),
     }
+}
+
+fn look(path: &Path, driver: &dyn GraphDriver) -> Store {
+    let images = Additional::new(path, driver.name()).images().map_err(|e| e.report());
+    Store { path: path.to_owned(), images }
 }
 
 fn table(report: &Report<'_>) -> Table {
@@ -61,6 +78,13 @@ fn table(report: &Report<'_>) -> Table {
     row("hard links survive a write", yes(t.hard_links_survive_write), "");
     row("id-mapped mounts", yes(t.id_maps), "");
     row("quotas", yes(report.quota), "");
+    for store in &report.additional_image_stores {
+        let (value, why) = match &store.images {
+            Ok(images) => (format!("{images} images"), store.path.display().to_string()),
+            Err(why) => ("can't be used".to_owned(), why.clone()),
+        };
+        row("additional image store", value, &why);
+    }
     let recovered = report.status.recovered;
     row("half-made nodes recovered", recovered.half_made.to_string(), "when the driver was opened");
     row(

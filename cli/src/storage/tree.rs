@@ -147,6 +147,7 @@ mod tests {
             created: SystemTime::UNIX_EPOCH,
             mount: MountState::Unmounted,
             unpacking: false,
+            lender: None,
         }
     }
 

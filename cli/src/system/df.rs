@@ -88,7 +88,7 @@ fn summary(account: &Account) -> String {
 }
 
 fn verbose(engine: &Engine, runroot: &Path, account: &Account) -> Result<String, Failure> {
-    let images = engine.images()?;
+    let images = engine.own_images()?;
     let containers = Containers::open(engine, runroot)
         .and_then(|containers| containers.list(true, &[]))
         .map_err(|e| Failure::new(e.to_string()))?;

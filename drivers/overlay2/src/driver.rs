@@ -2,11 +2,11 @@
 //! is the store's; each method here says what an overlay adds.
 
 use std::io::{self, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use graphdriver_api::{
-    Access, Applied, Base, ChangeSink, DiffSummary, DraftId, DraftSpec, Error, ErrorKind,
+    Access, Applied, Base, Borrow, ChangeSink, DiffSummary, DraftId, DraftSpec, Error, ErrorKind,
     GraphDriver, LayerId, Limits, MountGuard, MountPlan, MountRequest, MountTicket, NativeDiff,
     NodeInfo, NodeRef, Op, Reclaimed, Result, Status, TarSource, Traits, Usage,
 };
@@ -128,10 +128,10 @@ impl Overlay2 {
         }
     }
 
-    fn fill(&self, making: &Making<'_>, deferred: bool) -> io::Result<()> {
+    fn fill(making: &Making<'_>, below: Option<OwnedFd>, deferred: bool) -> io::Result<()> {
         let diff = tree::make(making.dir())?;
-        if let Some(base) = making.base() {
-            tree::take_root_from(tree::open(base.dir())?.as_fd(), diff.as_fd())?;
+        if let Some(below) = below {
+            tree::take_root_from(below.as_fd(), diff.as_fd())?;
         }
         if deferred { Ok(()) } else { tree::make_work(making.dir(), (0, 0)) }
     }
@@ -181,7 +181,8 @@ impl GraphDriver for Overlay2 {
             self.store.begin(Op::Prepare, draft, base, Kind::Draft)?.volatile(spec.volatile);
         let below = making.base().map(|base| Private::of(Op::Prepare, base)).transpose()?;
         let metacopy = self.settings.metacopy || below.unwrap_or_default().metacopy;
-        self.fill(&making, base == Base::Deferred).map_err(|e| {
+        let root = making.base().map(|base| base.open_dir(NAME, Op::Prepare, DIFF)).transpose()?;
+        Self::fill(&making, root, base == Base::Deferred).map_err(|e| {
             Error::io(Op::Prepare, "make the draft's directories", e)
                 .with_driver(NAME)
                 .with_node(draft)
@@ -219,7 +220,7 @@ impl GraphDriver for Overlay2 {
 
     fn usage(&self, node: NodeRef<'_>) -> Result<Usage> {
         let reading = self.store.read(Op::Usage, node)?;
-        if reading.node().record().kind == Kind::View {
+        if !reading.node().record().has_tree() {
             return Ok(Usage::default());
         }
         let diff = reading.node().open_dir(NAME, Op::Usage, DIFF)?;
@@ -276,6 +277,10 @@ impl GraphDriver for Overlay2 {
 
     fn diff(&self, node: NodeRef<'_>, tar: &mut dyn Write) -> Result<DiffSummary> {
         NativeDiff::diff(self, node, tar)
+    }
+
+    fn borrowing(&self) -> Option<&dyn Borrow> {
+        Some(self)
     }
 
     fn native_diff(&self) -> Option<&dyn NativeDiff> {

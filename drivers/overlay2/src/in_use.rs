@@ -117,7 +117,8 @@ impl Trial<'_> {
         let trial = Overlay {
             path: self.path,
             root,
-            lowers: &[lower],
+            lenders: &[],
+            lowers: &[lower.into()],
             upper: Some(Upper { root: elsewhere, dir: &dir, work: &work }),
             options: &[("index", Some("on"))],
             ids: None,

@@ -23,10 +23,12 @@
 //! | `unpack` | applying archives |
 //! | `seal` | what a draft needs before it is a layer |
 //! | `difference` | differences, from what the upper directory names |
+//! | `borrow` | layers that lie in another root |
 //! | `in_use`, `namespaces`, `holders` | drafts that somebody still writes to |
 //! | `volatile` | drafts that a power cut may have damaged |
 //! | `care` | checking and mending a root |
 
+mod borrow;
 mod care;
 mod difference;
 mod driver;

@@ -5,7 +5,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
 use graphdriver_api::{Access, Error, ErrorKind, MountPlan, Op, Result};
-use sapwood_kit::mount::Way;
+use sapwood_kit::mount::{Lower, Way};
 
 use crate::NAME;
 use crate::stack::{Ground, Part, Stack};
@@ -18,8 +18,13 @@ const LONGEST: usize = 255;
 /// # Errors
 /// `Unsupported` where the kernel's interface can't take these paths.
 pub(crate) fn plan(stack: &Stack, ground: Ground<'_>, part: Part) -> Result<MountPlan> {
+    let lenders = stack.open_lenders(ground.store)?;
     let path = |dir: &Path| ground.store.path().join(dir).into_os_string();
-    let lowers: Vec<_> = stack.lowers(part).into_iter().map(path).collect();
+    let lower = |lower: Lower<'_>| match lower.lender.and_then(|lender| lenders.get(lender)) {
+        Some(lender) => lender.path().join(lower.dir).into_os_string(),
+        None => path(lower.dir),
+    };
+    let lowers: Vec<_> = stack.lowers(part).into_iter().map(lower).collect();
     let mut options = match ground.probe.way {
         Way::Descriptors | Way::Names => {
             lowers.into_iter().map(|lower| ("lowerdir+".to_owned(), Some(lower))).collect()

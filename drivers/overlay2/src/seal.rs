@@ -21,7 +21,7 @@ use sapwood_kit::whiteout::{OverlayFormat, is_content};
 use crate::driver::Overlay2;
 use crate::stack::{Part, Private, Stack};
 use crate::unpack::Unpacked;
-use crate::{tree, volatile};
+use crate::{NAME, tree, volatile};
 
 impl Overlay2 {
     /// Puts a draft in order, to be committed onto `onto` if its parent comes
@@ -61,7 +61,8 @@ impl Overlay2 {
             settle_whiteouts(diff.as_fd(), beneath.as_ref(), &needs).map_err(fail)?;
         }
         if !needs.root_named {
-            settle_root(diff.as_fd(), parent).map_err(fail)?;
+            let root = parent.map(|parent| parent.open_dir(NAME, Op::Commit, tree::DIFF));
+            settle_root(diff.as_fd(), root.transpose()?).map_err(fail)?;
         }
         Ok(())
     }
@@ -88,12 +89,12 @@ impl Overlay2 {
     }
 }
 
-fn settle_root(diff: BorrowedFd<'_>, parent: Option<&Node>) -> io::Result<()> {
+fn settle_root(diff: BorrowedFd<'_>, below: Option<OwnedFd>) -> io::Result<()> {
     for name in xattr::read(Target::Open(diff), is_content)?.keys() {
         xattr::remove(Target::Open(diff), name)?;
     }
-    match parent {
-        Some(parent) => tree::take_root_from(tree::open(parent.dir())?.as_fd(), diff),
+    match below {
+        Some(below) => tree::take_root_from(below.as_fd(), diff),
         None => tree::make_plain(diff),
     }
 }

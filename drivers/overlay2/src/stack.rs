@@ -4,12 +4,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use graphdriver_api::{Error, ErrorKind, NodeRef, Op, Result};
+use graphdriver_api::{Error, ErrorKind, LayerId, NodeRef, Op, Result};
 use rustix::io::Errno;
 use sapwood_kit::at::open_dir;
 use sapwood_kit::idmap::Mapped;
-use sapwood_kit::mount::{Detached, MountError, Overlay, Upper, Way};
-use sapwood_kit::nodes::{Kind, Node, NodeStore, Record};
+use sapwood_kit::mount::{Detached, Lower, MountError, Overlay, Place, Upper, Way};
+use sapwood_kit::nodes::{Kind, Layout, Lender, Node, NodeStore, Record};
 use serde::{Deserialize, Serialize};
 
 use crate::factory::HOST;
@@ -53,17 +53,70 @@ impl Private {
 /// Options of the file system, as they are given to the kernel.
 pub(crate) type MountOptions = Vec<(&'static str, Option<&'static str>)>;
 
-/// The directories of a node and its chain, relative to the root.
+/// The directories of a node and its chain.
 #[derive(Debug)]
 pub(crate) struct Stack {
     op: Op,
     node: graphdriver_api::NodeId,
     /// The node's own directory; `None` for a view, which has no difference.
-    pub(crate) own: Option<PathBuf>,
+    pub(crate) own: Option<Dir>,
     work: PathBuf,
     /// Those of the chain, the nearest first.
-    pub(crate) beneath: Vec<PathBuf>,
+    pub(crate) beneath: Vec<Dir>,
+    lenders: Lenders,
     metacopy: bool,
+}
+
+/// A directory of a layer or draft.
+#[derive(Debug)]
+pub(crate) struct Dir {
+    /// Which of the lenders it lies in; `None` for the own root.
+    lender: Option<usize>,
+    /// Relative to that root.
+    path: PathBuf,
+}
+
+impl Dir {
+    fn lower(&self) -> Lower<'_> {
+        Lower { lender: self.lender, dir: &self.path }
+    }
+}
+
+/// The roots that layers of a stack were borrowed from, each with those layers.
+#[derive(Debug, Default)]
+struct Lenders(Vec<(PathBuf, Vec<LayerId>)>);
+
+impl Lenders {
+    /// Where a node's difference lies.
+    fn dir_of(&mut self, node: &Node) -> Dir {
+        let lender = node.lender().map(|(path, layer)| {
+            let known = self.0.iter().position(|(known, _)| known == path);
+            let at = known.unwrap_or_else(|| {
+                self.0.push((path.to_owned(), Vec::new()));
+                self.0.len() - 1
+            });
+            if let Some((_, layers)) = self.0.get_mut(at) {
+                layers.push(layer.clone());
+            }
+            at
+        });
+        Dir { lender, path: dir_of(node.id()).join(DIFF) }
+    }
+
+    /// Opens each, and sees to it that its layers are there: the kernel wouldn't say
+    /// which of them is missing.
+    fn open(&self, op: Op, layout: &Layout) -> Result<Vec<Lender>> {
+        let mut opened = Vec::with_capacity(self.0.len());
+        for (path, layers) in &self.0 {
+            let Some(first) = layers.first() else { continue };
+            let lender = Lender::open(op, layout, path, first)?;
+            for layer in layers {
+                drop(lender.tree(layer, DIFF)?);
+            }
+            opened.push(lender);
+        }
+        Ok(opened)
+    }
 }
 
 /// Which part of a stack is meant.
@@ -108,32 +161,40 @@ impl Stack {
     /// `Corrupt` names the layer that is missing or can't be read.
     pub(crate) fn of(store: &NodeStore, op: Op, node: &Node) -> Result<Self> {
         let chain = store.chain(op, node)?;
-        let own = dir_of(node.id());
+        let mut lenders = Lenders::default();
         Ok(Self {
             op,
             node: node.id().to_owned(),
-            work: own.join(WORK),
-            own: (node.record().kind != Kind::View).then(|| own.join(DIFF)),
-            beneath: chain.iter().map(|layer| dir_of(layer.id()).join(DIFF)).collect(),
+            work: dir_of(node.id()).join(WORK),
+            own: (node.record().kind != Kind::View).then(|| lenders.dir_of(node)),
+            beneath: chain.iter().map(|layer| lenders.dir_of(layer)).collect(),
+            lenders,
             metacopy: Private::of(op, node)?.metacopy,
         })
     }
 
+    /// Opens the roots that its layers were borrowed from.
+    ///
+    /// # Errors
+    /// Those of [`Lender`].
+    pub(crate) fn open_lenders(&self, store: &NodeStore) -> Result<Vec<Lender>> {
+        self.lenders.open(self.op, store.layout())
+    }
+
     /// The upper directory of a part, if it has one.
     pub(crate) fn upper(&self, part: Part) -> Option<Upper<'_>> {
-        let dir = self.own.as_deref().filter(|_| part == Part::Writable)?;
-        Some(Upper { root: None, dir, work: &self.work })
+        let own = self.own.as_ref().filter(|_| part == Part::Writable)?;
+        Some(Upper { root: None, dir: &own.path, work: &self.work })
     }
 
     /// The lower directories of a part, the topmost first: as many as the
     /// kernel wants at least.
-    pub(crate) fn lowers(&self, part: Part) -> Vec<&Path> {
-        let own = self.own.as_deref().filter(|_| part == Part::Whole);
-        let mut lowers: Vec<_> =
-            own.into_iter().chain(self.beneath.iter().map(PathBuf::as_path)).collect();
+    pub(crate) fn lowers(&self, part: Part) -> Vec<Lower<'_>> {
+        let own = self.own.as_ref().filter(|_| part == Part::Whole);
+        let mut lowers: Vec<_> = own.into_iter().chain(&self.beneath).map(Dir::lower).collect();
         let fewest = if self.upper(part).is_some() { 1 } else { 2 };
         if lowers.len() < fewest {
-            lowers.push(Path::new(EMPTY));
+            lowers.push(Path::new(EMPTY).into());
         }
         lowers
     }
@@ -145,7 +206,9 @@ impl Stack {
         let redirect = if ground.settings.redirect_dir { "on" } else { "follow" };
         let mut options = vec![
             ("index", Some("off")),
-            ("xino", Some("off")),
+            // All layers on one file system have its inode numbers; numbers of
+            // several are kept apart where there is room in them.
+            ("xino", Some(if self.lenders.0.is_empty() { "off" } else { "auto" })),
             ("redirect_dir", Some(redirect)),
             ("metacopy", Some(on_off(self.metacopy))),
         ];
@@ -172,9 +235,13 @@ impl Stack {
         volatile: bool,
     ) -> Result<Detached> {
         let root = ground.store.root_here(self.op)?;
+        let lenders = self.open_lenders(ground.store)?;
+        let places: Vec<_> =
+            lenders.iter().map(|l| Place { path: l.path(), root: l.root() }).collect();
         let overlay = Overlay {
             path: ground.store.path(),
             root: root.as_fd(),
+            lenders: &places,
             lowers: &self.lowers(part),
             upper: self.upper(part),
             options: &self.options(ground, volatile),

@@ -6,9 +6,9 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use graphdriver_api::{
-    Applied, Base, ChangeSink, DiffSummary, DraftId, DraftSpec, Error, ErrorKind, GraphDriver,
-    LayerId, Limits, MountGuard, MountPlan, MountRequest, MountTicket, NodeInfo, NodeRef, Op,
-    Reclaimed, Result, Status, TarSource, Traits, Usage,
+    Applied, Base, Borrow, ChangeSink, DiffSummary, DraftId, DraftSpec, Error, ErrorKind,
+    GraphDriver, LayerId, Limits, MountGuard, MountPlan, MountRequest, MountTicket, NodeInfo,
+    NodeRef, Op, Reclaimed, Result, Status, TarSource, Traits, Usage,
 };
 use sapwood_kit::archive::{self, Form};
 use sapwood_kit::diff;
@@ -23,7 +23,7 @@ use crate::{NAME, facts, in_use, mount, tree};
 /// vfs, opened on a root.
 #[derive(Debug)]
 pub(crate) struct Vfs {
-    store: Arc<NodeStore>,
+    pub(crate) store: Arc<NodeStore>,
     probe: Probe,
     traits: Traits,
     ids: IdMaps,
@@ -106,7 +106,7 @@ impl GraphDriver for Vfs {
 
     fn usage(&self, node: NodeRef<'_>) -> Result<Usage> {
         let reading = self.store.read(Op::Usage, node)?;
-        if reading.node().record().kind == Kind::View {
+        if !reading.node().record().has_tree() {
             return Ok(Usage::default());
         }
         let tree = reading.node().open_dir(NAME, Op::Usage, TREE)?;
@@ -140,6 +140,10 @@ impl GraphDriver for Vfs {
             Some(difference) => difference.tell(|trees| diff::changes(Op::Changes, trees, sink)),
             None => Ok(()),
         }
+    }
+
+    fn borrowing(&self) -> Option<&dyn Borrow> {
+        Some(self)
     }
 
     fn diff(&self, node: NodeRef<'_>, tar: &mut dyn Write) -> Result<DiffSummary> {

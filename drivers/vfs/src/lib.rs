@@ -20,9 +20,11 @@
 //! | `tree` | the directory that holds a tree: making it, copying it, finding it |
 //! | `mount` | showing it: a bind mount, so that the kernel knows who uses it |
 //! | `difference` | differences, told by comparing two trees |
+//! | `borrow` | layers whose trees lie in another root |
 //! | `in_use` | mounts of a draft that outlived the one we know of |
 //! | `care` | checking and mending a root |
 
+mod borrow;
 mod care;
 mod difference;
 mod driver;

@@ -86,6 +86,6 @@ pub(crate) fn plan(
         let error = Error::new(ErrorKind::Unsupported, Op::Plan, message);
         return Err(error.with_driver(NAME).with_node(draft));
     }
-    let source = store.path_of(owner(&node)).join(TREE);
+    let source = store.path_in(Op::Plan, owner(&node), TREE)?;
     Ok(MountPlan::Bind { source, access: access(&node, request) })
 }

@@ -38,7 +38,8 @@ impl Engine {
     pub fn prune_images(&self, which: &Which) -> Result<Pruned> {
         account::count_new(self)?;
         make_room(self)?;
-        let candidates: Vec<_> = self.images()?.into_iter().filter(|i| which.takes(i)).collect();
+        let candidates: Vec<_> =
+            self.own_images()?.into_iter().filter(|i| which.takes(i)).collect();
         let mut pruned = Pruned::default();
         for image in &candidates {
             let id = image.id.to_string();

@@ -153,7 +153,7 @@ impl From<graphdriver_api::Error> for Error {
 impl From<crate::Error> for Error {
     fn from(error: crate::Error) -> Self {
         let kind = match &error {
-            crate::Error::NoSuchImage(_) => ErrorKind::NotFound,
+            crate::Error::NoSuchImage(_) | crate::Error::NotLookedFor { .. } => ErrorKind::NotFound,
             crate::Error::AmbiguousId { .. } => ErrorKind::Ambiguous,
             crate::Error::BadReference { .. } => ErrorKind::Invalid,
             _ => ErrorKind::Storage,

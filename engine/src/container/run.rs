@@ -42,7 +42,7 @@ impl Containers<'_> {
         let host = HostFacts::probe()?;
         // From here to the record, the image's layers can't be removed.
         let keep = Shared::wait(self.engine.store().dir())?;
-        let image = self.engine.image(&request.image)?;
+        let image = self.engine.usable_image(&request.image)?;
         let config = ImageConfig::from_image_json(image.config.raw())
             .map_err(|e| Error::invalid("can't read the image's configuration").with_source(e))?;
         let checked = check(request, &config, &host, self.engine.driver().traits())?;

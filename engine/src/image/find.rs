@@ -1,5 +1,7 @@
 //! Images that are in the store, and finding the one that a user means.
 
+use std::path::PathBuf;
+
 use graphdriver_api::LayerId;
 use rusqlite::Connection;
 
@@ -31,26 +33,43 @@ pub struct Image {
     pub repo_digests: Vec<(Repository, String)>,
     /// When it last got a name: seconds since 1970.
     pub tagged: Option<i64>,
+    /// The additional store that it is in; `None` if it is one of ours.
+    pub store: Option<PathBuf>,
 }
 
 impl Engine {
     /// The image that `given` means: a name (with `latest` where it has no
     /// tag), a name with a digest, an id, or the beginning of an id. A name
-    /// wins over the beginning of an id.
+    /// wins over the beginning of an id. What isn't here is looked for in the
+    /// additional stores, in their order.
     ///
     /// Cost: some indexed queries.
     ///
     /// # Errors
-    /// [`Error::NoSuchImage`], [`Error::AmbiguousId`], [`Error::BadReference`].
+    /// [`Error::NoSuchImage`], [`Error::AmbiguousId`], [`Error::BadReference`];
+    /// [`Error::NotLookedFor`] if a store couldn't be looked at.
     pub fn image(&self, given: &str) -> Result<Image> {
-        self.store().read(|c| load(c, &find(c, given)?))
+        match self.store().read(|c| load(c, &find(c, given)?)) {
+            Err(Error::NoSuchImage(_)) => self.image_elsewhere(given),
+            found => found,
+        }
     }
 
-    /// Every image, those that came last first.
+    /// Every image, those that came last first, and then what is in the additional
+    /// stores only. A name there that is another image's here isn't shown. A store
+    /// that can't be used is told in the log.
     ///
     /// # Errors
     /// Only the store's own.
     pub fn images(&self) -> Result<Vec<Image>> {
+        Ok(self.with_others(self.own_images()?))
+    }
+
+    /// Every image that is recorded here.
+    ///
+    /// # Errors
+    /// Only the store's own.
+    pub fn own_images(&self) -> Result<Vec<Image>> {
         self.store().read(|c| images::all(c)?.iter().map(|row| load(c, row)).collect())
     }
 }
@@ -131,6 +150,7 @@ pub(crate) fn load(connection: &Connection, row: &ImageRow) -> Result<Image> {
         names: images::names(connection, &row.id)?,
         repo_digests: images::repo_digests(connection, &row.id)?,
         tagged: row.tagged,
+        store: None,
         config,
     })
 }

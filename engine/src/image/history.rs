@@ -1,7 +1,7 @@
 //! How an image came to be, with the size of each step.
 
 use super::config::HistoryEntry;
-use super::find::{find, load};
+use super::find::load;
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::store::layers::{self, LayerRow};
@@ -23,15 +23,23 @@ impl Engine {
     /// # Errors
     /// As [`Engine::image`].
     pub fn history(&self, given: &str) -> Result<(super::Image, Vec<Step>)> {
-        self.store().read(|c| {
-            let image = load(c, &find(c, given)?)?;
+        let (told, store) = self.looking(given, |c, row| {
+            let image = load(c, row)?;
             let layers = match &image.top {
                 Some(top) => layers::chain(c, top.as_str())?,
                 None => Vec::new(),
             };
             let steps = join(&image.config.fields().history, &layers);
             Ok((image, steps))
-        })
+        })?;
+        let (mut image, steps) = told;
+        // One that is here under another name is ours.
+        if let Some(store) = store
+            && self.own_image(&image.id.to_string())?.is_none()
+        {
+            image.store = Some(store.path().to_owned());
+        }
+        Ok((image, steps))
     }
 }
 

@@ -35,7 +35,11 @@ pub fn inspect(image: &Image, driver: &str) -> Value {
         },
         "RootFS": { "Type": fields.rootfs.kind, "Layers": fields.rootfs.diff_ids },
         "Metadata": { "LastTagTime": tagged(image) },
+        "ReadOnly": image.store.is_some(),
     });
+    if let (Some(store), Some(object)) = (&image.store, document.as_object_mut()) {
+        object.insert("ImageStore".to_owned(), store.display().to_string().into());
+    }
     if let (false, Some(object)) = (fields.variant.is_empty(), document.as_object_mut()) {
         object.insert("Variant".to_owned(), fields.variant.clone().into());
     }

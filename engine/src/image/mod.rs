@@ -29,17 +29,20 @@ pub(crate) use digest::is_hex;
 pub use digest::{Algorithm, ChainId, Digest, DigestError, Hasher};
 pub use filter::{Filter, FilterError, NamePattern};
 pub use find::Image;
+pub(crate) use find::{find, load as load_row};
 pub use history::Step;
 pub use import::Import;
 pub use import_from::{Imported, Offer};
 pub use inspect::inspect;
 pub(crate) use layer::{UNTIL_COMMIT, prepare_on};
 pub(crate) use lease::{
-    Lease, PREFIX as DRAFT_PREFIX, clean_up, clean_up_if_needed, is_ours, make_room,
+    Lease, PREFIX as DRAFT_PREFIX, clean_up, clean_up_after, clean_up_if_needed, is_ours, make_room,
 };
 pub(crate) use limits::Documents;
 pub use limits::{LIMIT_NAMES, Limits};
 pub use load::Loaded;
+pub(crate) use load::{make::layer_id, now};
+pub(crate) use outline::file::Outlines;
 pub use progress::{Event, Progress, Silent, Stage};
 pub use reference::{Name, Reference, ReferenceError, Repository};
 pub use remove::Removed;

@@ -35,6 +35,7 @@ impl Engine {
     /// [`Error::Conflict`], and as [`Engine::image`]; nothing was changed then.
     pub fn remove_image(&self, given: &str, force: bool) -> Result<Vec<Removed>> {
         lease::make_room(self)?;
+        let given = &*self.removable(given)?;
         let mut image_layers = Vec::new();
         let mut removed = self.store().write(Durability::Full, |t| {
             let image = load(t, &find(t, given)?)?;
@@ -49,6 +50,33 @@ impl Engine {
             removed.extend(own.map(|chain| Removed::Deleted(format!("sha256:{chain}"))));
         }
         Ok(removed)
+    }
+}
+
+impl Engine {
+    /// What to remove where `given` is said: a name that only an additional store
+    /// knows may be of an image that is here.
+    fn removable(&self, given: &str) -> Result<String> {
+        let missing = match self.store().read(|c| find(c, given)) {
+            Err(e @ Error::NoSuchImage(_)) => e,
+            Err(e) => return Err(e),
+            Ok(_) => return Ok(given.to_owned()),
+        };
+        // A store that can't be looked at is in nobody's way here.
+        let Ok((store, row)) = self.find_elsewhere(given) else { return Err(missing) };
+        let path = store.path().display();
+        match self.own_image(&row.id)? {
+            Some(own) if own.names.is_empty() => Ok(row.id),
+            Some(own) => Err(Error::Conflict(format!(
+                "{given} is a name in the read-only store {path}; here the image is called {}: \
+                 remove it by that, or by its id",
+                own.names.iter().map(Name::to_string).collect::<Vec<_>>().join(", ")
+            ))),
+            None => Err(Error::Conflict(format!(
+                "can't remove {given}: it is in the read-only store {path}; who fills that store \
+                 can remove it there"
+            ))),
+        }
     }
 }
 

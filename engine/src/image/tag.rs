@@ -29,8 +29,10 @@ impl Engine {
     /// # Errors
     /// As [`Engine::image`].
     pub fn tag(&self, source: &str, target: &Name) -> Result<()> {
+        // One of another store becomes one of ours.
+        let id = self.usable_image(source)?.id.to_string();
         self.store().write(Durability::Full, |t| {
-            let image = find(t, source)?;
+            let image = find(t, &id)?;
             images::set_name(t, target, &image.id, now())?;
             Ok(())
         })

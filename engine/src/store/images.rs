@@ -226,6 +226,18 @@ pub(crate) fn manifests(connection: &Connection, image: &str) -> Result<Vec<(Str
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// The same with their digests.
+pub(crate) fn manifest_rows(
+    connection: &Connection,
+    image: &str,
+) -> Result<Vec<(String, String, Vec<u8>)>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT digest, media_type, content FROM manifest WHERE image = ?1 ORDER BY digest",
+    )?;
+    let rows = statement.query_map([image], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
 /// Where an image is known by a digest: repository and digest, in order.
 pub(crate) fn repo_digests(
     connection: &Connection,

@@ -29,6 +29,11 @@ pub(crate) fn insert(change: &Transaction<'_>, layer: &LayerRow) -> Result<()> {
     Ok(())
 }
 
+/// A layer's row.
+pub(crate) fn find(connection: &Connection, chain_id: &str) -> Result<Option<LayerRow>> {
+    Ok(chain(connection, chain_id)?.into_iter().next())
+}
+
 /// The recorded size of a layer.
 pub(crate) fn size(connection: &Connection, chain_id: &str) -> Result<Option<u64>> {
     let size: Option<i64> = connection

@@ -19,7 +19,7 @@ pub(crate) mod images;
 pub(crate) mod layers;
 pub(crate) mod lock;
 mod reserve;
-mod root;
+pub(crate) mod root;
 pub(crate) mod schema;
 
 use std::path::{Path, PathBuf};

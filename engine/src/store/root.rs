@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::fault;
 
 /// The marker's name.
-const MARKER: &str = "sapwood.json";
+pub(crate) const MARKER: &str = "sapwood.json";
 
 /// What the marker is called while it is being written. Such a file may be
 /// left by a crash, and doesn't make an empty folder a foreign one.
@@ -194,12 +194,18 @@ fn read_marker(root: &Path) -> Result<bool> {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(e) => return Err(Error::io("read", path, e)),
     };
-    let marker: Marker = serde_json::from_slice(&text)
-        .map_err(|e| Error::Corrupt { path: path.clone(), problem: e.to_string() })?;
+    check_marker(&path, &text).map(|()| true)
+}
+
+/// Whether a marker of that text is of a format that is known.
+pub(crate) fn check_marker(path: &Path, text: &[u8]) -> Result<()> {
+    let marker: Marker = serde_json::from_slice(text)
+        .map_err(|e| Error::Corrupt { path: path.to_owned(), problem: e.to_string() })?;
     if marker.format > FORMAT {
-        return Err(Error::NewerFormat { path, found: marker.format, known: FORMAT });
+        let (path, found) = (path.to_owned(), marker.format);
+        return Err(Error::NewerFormat { path, found, known: FORMAT });
     }
-    Ok(true)
+    Ok(())
 }
 
 fn create(root: &Path) -> Result<()> {

@@ -10,6 +10,7 @@
 //! [`Fault`] makes it wrong on purpose.
 
 mod archive;
+mod borrow;
 mod driver;
 mod factory;
 mod fault;

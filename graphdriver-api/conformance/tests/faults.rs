@@ -101,6 +101,9 @@ const CAUGHT: &[(Fault, &[&str])] = &[
     (Fault::DiffMendsNames, &["diff::of_everything_applied_gives_the_tree"]),
     (Fault::DiffIsDated, &["archives::is_the_same_each_time"]),
     (Fault::DiffSwallowsErrors, &["archives::a_failed_write_is_io"]),
+    (Fault::BorrowReplacesLayer, &["borrowing::a_borrowed_layer_is_like_any_other"]),
+    (Fault::BorrowWithoutParent, &["borrowing::its_parent_must_be_here"]),
+    (Fault::BorrowKeepsCopies, &["borrowing::a_lender_that_goes_away_is_named"]),
 ];
 
 fn runner(fault: Fault, cases: &[Case]) -> Runner {

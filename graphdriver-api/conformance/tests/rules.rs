@@ -58,6 +58,7 @@ fn every_law_of_the_contract_has_cases() {
         "apply",
         "archives",
         "attributes",
+        "borrowing",
         "care",
         "changes",
         "concurrency",

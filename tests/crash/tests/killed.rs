@@ -129,4 +129,5 @@ on_each_driver! {
     save_is_killed_anywhere: "save"
     prune_is_killed_anywhere: "prune"
     import_from_is_killed_anywhere: "import-from"
+    run_of_what_is_lent_is_killed_anywhere: "run-lent"
 }

@@ -10,7 +10,6 @@
 use std::ffi::CString;
 use std::fmt::Write as _;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -18,7 +17,7 @@ use rustix::mount::{MountFlags, mount as mount2};
 
 use super::detached::{Detached, injected};
 use super::error::MountError;
-use super::overlay::Overlay;
+use super::overlay::{Lower, Overlay};
 use crate::fault;
 
 /// A page on every architecture, less the zero byte at its end. mount(2) cuts
@@ -27,10 +26,13 @@ const PAGE: usize = 4096 - 1;
 
 const PLACE: &str = "/proc";
 
-/// Runs in a private mount namespace; `root` was opened in it.
-pub(super) fn mount(overlay: &Overlay<'_>, root: BorrowedFd<'_>) -> Result<Detached, MountError> {
+/// Runs in a private mount namespace; `roots` were opened in it, the own one first.
+pub(super) fn mount(
+    overlay: &Overlay<'_>,
+    roots: &[BorrowedFd<'_>],
+) -> Result<Detached, MountError> {
     let mut open = Vec::with_capacity(overlay.lowers.len() + 2);
-    let options = describe(overlay, root, &mut open)?;
+    let options = describe(overlay, roots, &mut open)?;
     fault::point("mount.overlay").map_err(injected("mount an overlay"))?;
     rustix::process::chdir("/proc/self/fd")
         .map_err(MountError::at("enter /proc/self/fd, which names the layers"))?;
@@ -46,21 +48,25 @@ pub(super) fn mount(overlay: &Overlay<'_>, root: BorrowedFd<'_>) -> Result<Detac
 
 fn describe(
     overlay: &Overlay<'_>,
-    root: BorrowedFd<'_>,
+    roots: &[BorrowedFd<'_>],
     open: &mut Vec<OwnedFd>,
 ) -> Result<CString, MountError> {
     const DOING: &str = "put the overlay's options into one page";
-    let mut name = |dir: &Path| {
-        let dir = Overlay::open(root, dir)?;
+    let mut name = |dir: OwnedFd| {
         let number = dir.as_raw_fd();
         open.push(dir);
-        Ok::<_, MountError>(number.to_string())
+        number.to_string()
     };
-    let lowers: Vec<_> = overlay.lowers.iter().map(|dir| name(dir)).collect::<Result<_, _>>()?;
+    let mut lowers = Vec::with_capacity(overlay.lowers.len());
+    for lower in overlay.lowers {
+        lowers.push(name(Overlay::open_lower(roots, lower)?));
+    }
     let mut text = format!("lowerdir={}", lowers.join(":"));
     if let Some(upper) = overlay.upper {
-        let (upper, work) = (name(upper.dir)?, name(upper.work)?);
-        write!(text, ",upperdir={upper},workdir={work}").map_err(|_| too_long(DOING))?;
+        let own = Lower::from;
+        let upper_dir = name(Overlay::open_lower(roots, &own(upper.dir))?);
+        let work = name(Overlay::open_lower(roots, &own(upper.work))?);
+        write!(text, ",upperdir={upper_dir},workdir={work}").map_err(|_| too_long(DOING))?;
     }
     for (key, value) in overlay.options {
         text.push(',');

@@ -26,13 +26,13 @@ pub(super) enum Value {
 /// be longer than the limit of open files.
 pub(super) fn mount(
     overlay: &Overlay<'_>,
-    root: BorrowedFd<'_>,
+    roots: &[BorrowedFd<'_>],
     value: Value,
 ) -> Result<Detached, MountError> {
     fault::point("mount.overlay").map_err(injected("mount an overlay"))?;
     let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)
         .map_err(MountError::at("ask for the overlay file system"))?;
-    let mounted = configure(&context, overlay, root, value)
+    let mounted = configure(&context, overlay, roots, value)
         .and_then(|()| fsconfig_create(&context).map_err(MountError::at("create the overlay")))
         .and_then(|()| {
             fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())
@@ -44,11 +44,10 @@ pub(super) fn mount(
 fn configure(
     context: &OwnedFd,
     overlay: &Overlay<'_>,
-    root: BorrowedFd<'_>,
+    roots: &[BorrowedFd<'_>],
     value: Value,
 ) -> Result<(), MountError> {
-    let give = |key: &str, root: BorrowedFd<'_>, dir: &Path| {
-        let dir = Overlay::open(root, dir)?;
+    let give = |key: &str, dir: OwnedFd| {
         match value {
             Value::Descriptor => fsconfig_set_fd(context, key, &dir),
             Value::Name => {
@@ -58,12 +57,15 @@ fn configure(
         .map_err(MountError::at("add a layer to the overlay"))
     };
     for lower in overlay.lowers {
-        give("lowerdir+", root, lower)?;
+        give("lowerdir+", Overlay::open_lower(roots, lower)?)?;
     }
     if let Some(upper) = overlay.upper {
-        let root = upper.root.unwrap_or(root);
-        give("upperdir", root, upper.dir)?;
-        give("workdir", root, upper.work)?;
+        let open = |dir: &Path| match upper.root {
+            Some(root) => Overlay::open(root, dir),
+            None => Overlay::open_lower(roots, &dir.into()),
+        };
+        give("upperdir", open(upper.dir)?)?;
+        give("workdir", open(upper.work)?)?;
     }
     for (key, value) in overlay.options {
         match value {

@@ -28,5 +28,5 @@ pub use attached::{is_mounted, mounted_root, unmount};
 pub use detached::Detached;
 pub use error::MountError;
 pub use id::MountId;
-pub use overlay::{Overlay, Upper, Way};
+pub use overlay::{Lower, Overlay, Place, Upper, Way};
 pub use private::in_private_namespace;

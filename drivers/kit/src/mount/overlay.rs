@@ -1,4 +1,4 @@
-//! An overlay of directories beneath one root.
+//! An overlay of directories beneath one root, or several.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -14,6 +14,7 @@ use super::detached::Detached;
 use super::error::MountError;
 use super::private::{in_private_namespace, in_thread};
 use super::{classic, configured};
+use crate::at::open_beneath;
 use crate::idmap::Mapped;
 
 /// How an overlay is described to the kernel. Which ways a kernel knows shows
@@ -50,17 +51,43 @@ pub struct Upper<'a> {
     pub work: &'a Path,
 }
 
-/// What is to be mounted. Layers are directories beneath one root, so that an
-/// id map takes one mapped copy of the root, and not one a layer.
+/// Where layers lie.
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
+    /// A directory: an absolute path.
+    pub path: &'a Path,
+    /// The same, opened.
+    pub root: BorrowedFd<'a>,
+}
+
+/// A layer that is only read.
+#[derive(Debug, Clone, Copy)]
+pub struct Lower<'a> {
+    /// Which of [`Overlay::lenders`] it lies in; `None` for the overlay's own root.
+    pub lender: Option<usize>,
+    /// Its directory, relative to that.
+    pub dir: &'a Path,
+}
+
+impl<'a> From<&'a Path> for Lower<'a> {
+    fn from(dir: &'a Path) -> Self {
+        Self { lender: None, dir }
+    }
+}
+
+/// What is to be mounted. Layers are directories beneath one root, or some few, so
+/// that an id map takes one mapped copy of each root, and not one a layer.
 #[derive(Debug, Clone, Copy)]
 pub struct Overlay<'a> {
     /// The root: an absolute path without symbolic links.
     pub path: &'a Path,
     /// The same, opened.
     pub root: BorrowedFd<'a>,
-    /// Layers that are only read, the topmost first, relative to the root: at
-    /// least one, and without an upper at least two (the kernel wants it so).
-    pub lowers: &'a [&'a Path],
+    /// Other roots that layers lie in.
+    pub lenders: &'a [Place<'a>],
+    /// Layers that are only read, the topmost first: at least one, and without an
+    /// upper at least two (the kernel wants it so).
+    pub lowers: &'a [Lower<'a>],
     /// The writable layer, if there is one.
     pub upper: Option<Upper<'a>>,
     /// Options of the file system, in order.
@@ -87,7 +114,7 @@ impl Overlay<'_> {
             Some(ids) if self.detached_layers && way != Way::Page => {
                 in_thread(|| Ok(self.with_copy(way, ids)))
             }
-            None if way != Way::Page => Ok(self.build(way, self.root)),
+            None if way != Way::Page => Ok(self.build(way, &self.given())),
             _ => in_private_namespace(|| Ok(self.in_namespace(way))),
         };
         let mount =
@@ -96,22 +123,36 @@ impl Overlay<'_> {
         Ok(mount)
     }
 
-    /// In a namespace of its own, where the root has to be opened again.
-    fn in_namespace(&self, way: Way) -> Result<Detached, MountError> {
-        let mut root = self.open_path()?;
-        if let Some(ids) = self.ids {
-            Self::mapped(root.as_fd(), ids)?.attach_at(self.path)?;
-            root = self.open_path()?;
-            become_owner(ids)?;
-        }
-        self.build(way, root.as_fd())
+    /// The own root and then the others.
+    fn places(&self) -> impl Iterator<Item = Place<'_>> {
+        let own = Place { path: self.path, root: self.root };
+        std::iter::once(own).chain(self.lenders.iter().copied())
     }
 
-    /// With a mapped copy of the root that stands nowhere.
+    fn given(&self) -> Vec<BorrowedFd<'_>> {
+        self.places().map(|place| place.root).collect()
+    }
+
+    /// In a namespace of its own, where the roots have to be opened again.
+    fn in_namespace(&self, way: Way) -> Result<Detached, MountError> {
+        let open_all = || self.places().map(open_path).collect::<Result<Vec<_>, _>>();
+        let mut roots = open_all()?;
+        if let Some(ids) = self.ids {
+            for (root, place) in roots.iter().zip(self.places()) {
+                Self::mapped(root.as_fd(), ids)?.attach_at(place.path)?;
+            }
+            roots = open_all()?;
+            become_owner(ids)?;
+        }
+        self.build(way, &as_fds(&roots))
+    }
+
+    /// With mapped copies of the roots that stand nowhere.
     fn with_copy(&self, way: Way, ids: &Mapped) -> Result<Detached, MountError> {
-        let mapped = Self::mapped(self.root, ids)?;
+        let mapped = self.places().map(|place| Self::mapped(place.root, ids));
+        let mapped = mapped.collect::<Result<Vec<_>, _>>()?;
         become_owner(ids)?;
-        self.build(way, mapped.as_fd())
+        self.build(way, &as_fds(&mapped))
     }
 
     fn mapped(root: BorrowedFd<'_>, ids: &Mapped) -> Result<Detached, MountError> {
@@ -120,25 +161,27 @@ impl Overlay<'_> {
         Ok(copy)
     }
 
-    fn build(&self, way: Way, root: BorrowedFd<'_>) -> Result<Detached, MountError> {
+    fn build(&self, way: Way, roots: &[BorrowedFd<'_>]) -> Result<Detached, MountError> {
         match way {
-            Way::Descriptors => configured::mount(self, root, configured::Value::Descriptor),
-            Way::Names => configured::mount(self, root, configured::Value::Name),
-            Way::Page => classic::mount(self, root),
+            Way::Descriptors => configured::mount(self, roots, configured::Value::Descriptor),
+            Way::Names => configured::mount(self, roots, configured::Value::Name),
+            Way::Page => classic::mount(self, roots),
         }
     }
 
-    fn open_path(&self) -> Result<OwnedFd, MountError> {
-        const DOING: &str = "open the root in a mount namespace";
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(CWD, self.path, flags, Mode::empty()).map_err(MountError::at(DOING))?;
-        let ids = |fd: BorrowedFd<'_>| {
-            fstat(fd).map(|s| (s.st_dev, s.st_ino)).map_err(MountError::at(DOING))
-        };
-        match ids(root.as_fd())? == ids(self.root)? {
-            true => Ok(root),
-            false => Err(MountError::new(DOING, Errno::STALE)
-                .with_words("another directory lies at its path by now")),
+    /// A lower's directory beneath its root. In somebody else's root nothing on the
+    /// way may lead elsewhere.
+    pub(super) fn open_lower(
+        roots: &[BorrowedFd<'_>],
+        lower: &Lower<'_>,
+    ) -> Result<OwnedFd, MountError> {
+        const DOING: &str = "open a layer's directory";
+        let index = lower.lender.map_or(0, |lender| lender.saturating_add(1));
+        let root = roots.get(index).ok_or_else(|| MountError::new(DOING, Errno::INVAL))?;
+        match lower.lender {
+            None => Self::open(*root, lower.dir),
+            Some(_) => open_beneath(root, lower.dir, OFlags::PATH | OFlags::DIRECTORY)
+                .map_err(MountError::at(DOING)),
         }
     }
 
@@ -162,6 +205,23 @@ impl Overlay<'_> {
                 .with_words("the kernel mounted it read-only, and its log (dmesg) says why")),
         }
     }
+}
+
+fn open_path(place: Place<'_>) -> Result<OwnedFd, MountError> {
+    const DOING: &str = "open the root in a mount namespace";
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, place.path, flags, Mode::empty()).map_err(MountError::at(DOING))?;
+    let ids =
+        |fd: BorrowedFd<'_>| fstat(fd).map(|s| (s.st_dev, s.st_ino)).map_err(MountError::at(DOING));
+    match ids(root.as_fd())? == ids(place.root)? {
+        true => Ok(root),
+        false => Err(MountError::new(DOING, Errno::STALE)
+            .with_words("another directory lies at its path by now")),
+    }
+}
+
+fn as_fds(open: &[impl AsFd]) -> Vec<BorrowedFd<'_>> {
+    open.iter().map(AsFd::as_fd).collect()
 }
 
 fn become_owner(ids: &Mapped) -> Result<(), MountError> {

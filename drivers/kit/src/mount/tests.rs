@@ -30,15 +30,16 @@ impl Root {
     }
 
     /// An overlay of `lowers` beneath `up`.
-    fn writable<'a>(&'a self, lowers: &'a [&'a Path]) -> Overlay<'a> {
+    fn writable<'a>(&'a self, lowers: &'a [Lower<'a>]) -> Overlay<'a> {
         let upper = Upper { root: None, dir: Path::new("up"), work: Path::new("work") };
         Overlay { upper: Some(upper), ..self.read_only(lowers) }
     }
 
-    fn read_only<'a>(&'a self, lowers: &'a [&'a Path]) -> Overlay<'a> {
+    fn read_only<'a>(&'a self, lowers: &'a [Lower<'a>]) -> Overlay<'a> {
         Overlay {
             path: self.0.path(),
             root: self.1.as_fd(),
+            lenders: &[],
             lowers,
             upper: None,
             options: &[("index", Some("off"))],
@@ -48,11 +49,15 @@ impl Root {
     }
 }
 
+fn lower(dir: &str) -> Lower<'_> {
+    Path::new(dir).into()
+}
+
 /// The ways that this kernel knows: what it doesn't can't be tested here, and is
 /// in another kernel's run of this suite.
 fn ways() -> Vec<Way> {
     let root = Root::new(&["a", "b"]);
-    let works = |way: &Way| root.read_only(&["a", "b"].map(Path::new)).mount(*way).is_ok();
+    let works = |way: &Way| root.read_only(&["a", "b"].map(lower)).mount(*way).is_ok();
     let ways: Vec<_> = Way::ALL.into_iter().filter(works).collect();
     eprintln!("this kernel knows {ways:?}");
     assert!(ways.contains(&Way::Page), "no kernel lacks mount(2)");
@@ -85,7 +90,7 @@ fn each_way_shows_the_merged_tree_and_takes_changes() {
         fs::write(root.path("a/top"), "a").unwrap();
         fs::write(root.path("b/top"), "b").unwrap();
         fs::write(root.path("b/below"), "b").unwrap();
-        let lowers = ["a", "b"].map(Path::new);
+        let lowers = ["a", "b"].map(lower);
         let mount = root.writable(&lowers).mount(way).unwrap();
         assert_eq!(fs::read(seen(&mount, "top")).unwrap(), b"a", "{way:?}");
         fs::write(seen(&mount, "below"), "changed").unwrap();
@@ -106,7 +111,7 @@ fn ids_are_mapped_in_each_way_and_nothing_on_disk_is() {
         fs::create_dir(root.path("a/dir")).unwrap();
         fs::write(root.path("a/dir/file"), "").unwrap();
         chown(root.path("a/dir/file"), Some(1000), Some(1001)).unwrap();
-        let (lowers, ids) = ([Path::new("a")], shifted());
+        let (lowers, ids) = ([lower("a")], shifted());
         let overlay = Overlay { ids: Some(&ids), detached_layers, ..root.writable(&lowers) };
         let mount = overlay.mount(way).unwrap();
         let shown = fs::metadata(seen(&mount, "dir/file")).unwrap();
@@ -122,10 +127,44 @@ fn ids_are_mapped_in_each_way_and_nothing_on_disk_is() {
     }
 }
 
+/// Layers of two roots, the second on a file system of its own.
+#[test]
+fn layers_of_another_root_are_stacked_in_each_way() {
+    for (way, mapped) in ways().into_iter().flat_map(|way| [(way, false), (way, true)]) {
+        privately(|| {
+            let (root, other) = (Root::new(&["a", "up", "work"]), Root::new(&[]));
+            let tmpfs = Detached::tmpfs(1 << 20).unwrap();
+            tmpfs.attach(rustix::fs::CWD, other.0.path()).unwrap();
+            fs::create_dir_all(other.path("b/dir")).unwrap();
+            fs::write(other.path("b/dir/file"), "theirs").unwrap();
+            chown(other.path("b/dir/file"), Some(1000), Some(1001)).unwrap();
+            let opened = fs::File::open(other.0.path()).unwrap();
+            let lenders = [Place { path: other.0.path(), root: opened.as_fd() }];
+            let lowers = [lower("a"), Lower { lender: Some(0), dir: Path::new("b") }];
+            let ids = mapped.then(shifted);
+            let overlay =
+                Overlay { lenders: &lenders, ids: ids.as_ref(), ..root.writable(&lowers) };
+            let mount = overlay.mount(way).unwrap();
+            let shown = fs::metadata(seen(&mount, "dir/file")).unwrap();
+            assert_eq!(shown.uid(), if mapped { 101_000 } else { 1000 }, "{way:?}");
+            chown(seen(&mount, "dir/file"), Some(100_007), None).unwrap();
+            drop(mount);
+            let stored = fs::metadata(root.path("up/dir/file")).unwrap();
+            assert_eq!(stored.uid(), if mapped { 7 } else { 100_007 }, "{way:?}");
+            assert_eq!(fs::metadata(other.path("b/dir/file")).unwrap().uid(), 1000, "{way:?}");
+            // Nothing on the way there may lead elsewhere.
+            std::os::unix::fs::symlink("b", other.path("link")).unwrap();
+            let lowers = [lower("a"), Lower { lender: Some(0), dir: Path::new("link/dir") }];
+            let overlay = Overlay { lenders: &lenders, ..root.writable(&lowers) };
+            assert_eq!(overlay.mount(way).unwrap_err().errno(), Errno::LOOP, "{way:?}");
+        });
+    }
+}
+
 #[test]
 fn an_attached_mount_is_known_again_and_busy_while_open() {
     let root = Root::new(&["a", "b", "place"]);
-    let lowers = ["a", "b"].map(Path::new);
+    let lowers = ["a", "b"].map(lower);
     fs::write(root.path("a/file"), "").unwrap();
     let mount = root.read_only(&lowers).mount(Way::Page).unwrap();
     privately(|| {
@@ -167,18 +206,18 @@ fn a_copy_of_a_directory_can_be_made_read_only_and_is_another_mount() {
 #[test]
 fn errors_have_the_kernels_words_and_name_the_step() {
     let root = Root::new(&["a"]);
-    let one = [Path::new("a")];
+    let one = [lower("a")];
     for way in ways() {
         let lonely = root.read_only(&one).mount(way).unwrap_err();
         assert_eq!((lonely.doing(), lonely.errno()), ("create the overlay", Errno::INVAL));
         assert!(!lonely.reason().is_empty());
     }
-    let missing = [Path::new("a"), Path::new("none")];
+    let missing = [lower("a"), lower("none")];
     for way in ways() {
         let missing = root.read_only(&missing).mount(way).unwrap_err();
         assert_eq!((missing.doing(), missing.errno()), ("open a layer's directory", Errno::NOENT));
     }
-    let many = vec![Path::new("a"); 1500];
+    let many = vec![lower("a"); 1500];
     let page = root.read_only(&many).mount(Way::Page);
     assert!(page.is_err_and(|e| matches!(e.errno(), Errno::TOOBIG | Errno::MFILE)));
 }
@@ -191,7 +230,7 @@ fn an_upper_may_be_a_tmpfs_that_stands_nowhere() {
     fs::create_dir(seen(&tmpfs, "up")).unwrap();
     fs::create_dir(seen(&tmpfs, "work")).unwrap();
     let upper = Upper { root: Some(tmpfs.as_fd()), dir: Path::new("up"), work: Path::new("work") };
-    let lowers = [Path::new("a")];
+    let lowers = [lower("a")];
     let overlay = Overlay { upper: Some(upper), ..root.read_only(&lowers) };
     for way in ways().into_iter().filter(|way| *way != Way::Page) {
         match overlay.mount(way) {

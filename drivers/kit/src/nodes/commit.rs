@@ -70,7 +70,7 @@ impl NodeStore {
         parent.map(|id| self.get(call.op, id.into()).map_err(|e| e.with_op(call.op))).transpose()
     }
 
-    fn check_unused(&self, call: Call<'_>, layer: &LayerId) -> Result<()> {
+    pub(super) fn check_unused(&self, call: Call<'_>, layer: &LayerId) -> Result<()> {
         let taken = disk::is_there(&self.layers, layer.as_str());
         match taken.map_err(call.io("look for the layer"))? {
             true => Err(call.on(layer).fail(ErrorKind::AlreadyExists, "")),
@@ -102,7 +102,7 @@ impl NodeStore {
         Ok(())
     }
 
-    fn check_parent_stands(&self, call: Call<'_>, parent: &Node) -> Result<()> {
+    pub(super) fn check_parent_stands(&self, call: Call<'_>, parent: &Node) -> Result<()> {
         let call = call.on(parent.id());
         match self.stands(parent.id(), parent.dir()).map_err(call.io("look for the parent"))? {
             true => Ok(()),

@@ -18,7 +18,14 @@ use crate::at;
 use crate::at::xattr::{self, Target};
 
 /// The version of what is the same for all drivers: layout and records.
-const NODES_VERSION: u32 = 1;
+///
+/// 2: there may be borrowed layers, which an earlier release would take for layers
+/// that have lost their files.
+const NODES_VERSION: u32 = 2;
+
+/// The version of a root in which no layer was ever borrowed: earlier releases
+/// can go on using it.
+const NODES_PLAIN: u32 = 1;
 
 pub(super) const FILE: &str = "format";
 pub(super) const OWN_DIRS: [&str; 6] = ["making", "drafts", "layers", "mounts", "tickets", "trash"];
@@ -31,9 +38,9 @@ struct Format {
 }
 
 impl Format {
-    fn of(layout: &Layout) -> Self {
+    fn of(layout: &Layout, nodes: u32) -> Self {
         let driver = layout.driver.to_owned();
-        Self { driver, version: layout.version, nodes: NODES_VERSION }
+        Self { driver, version: layout.version, nodes }
     }
 }
 
@@ -95,7 +102,7 @@ fn make_root(root: &Path) -> io::Result<()> {
 
 /// Makes sure that the root is this driver's, and makes it so if it is empty.
 fn claim(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
-    let ours = Format::of(layout);
+    let ours = Format::of(layout, NODES_VERSION);
     match read(root).map_err(call.io("read the root's format"))? {
         Some(bytes) => judge(call, &ours, &bytes),
         None => found(call, root, layout),
@@ -107,27 +114,55 @@ pub(super) fn read(root: &OwnedFd) -> io::Result<Option<Vec<u8>>> {
 }
 
 fn judge(call: Call<'_>, ours: &Format, bytes: &[u8]) -> Result<()> {
-    let theirs: Format = serde_json::from_slice(bytes).map_err(|e| {
-        call.fail(ErrorKind::Corrupt, "the root's file `format` can't be read").with_source(e)
-    })?;
-    if theirs.driver != ours.driver {
-        let message = format!("this root belongs to the driver {}", theirs.driver);
-        return Err(call.fail(ErrorKind::Corrupt, message));
+    match complaint(ours, bytes) {
+        Ok(None) => Ok(()),
+        Ok(Some(what)) => Err(call.fail(ErrorKind::Corrupt, format!("this root {what}"))),
+        Err(e) => {
+            let error = call.fail(ErrorKind::Corrupt, "the root's file `format` can't be read");
+            Err(error.with_source(e))
+        }
     }
-    if theirs.version > ours.version || theirs.nodes > ours.nodes {
-        let message = format!(
-            "this root is of format {}.{}, newer than {}.{}: open it with a newer release",
+}
+
+/// What is wrong with a root of that format, to be read by `ours`.
+fn complaint(ours: &Format, bytes: &[u8]) -> Result<Option<String>, serde_json::Error> {
+    let theirs: Format = serde_json::from_slice(bytes)?;
+    Ok(if theirs.driver != ours.driver {
+        Some(format!("belongs to the driver {}", theirs.driver))
+    } else if theirs.version > ours.version || theirs.nodes > ours.nodes {
+        Some(format!(
+            "is of format {}.{}, newer than {}.{}: open it with a newer release",
             theirs.version, theirs.nodes, ours.version, ours.nodes
-        );
-        return Err(call.fail(ErrorKind::Corrupt, message));
-    }
-    Ok(())
+        ))
+    } else {
+        None
+    })
 }
 
 fn found(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Result<()> {
     let strays = strays(root).map_err(call.io("read the root"))?;
     refuse(call, &strays)?;
-    write(root, layout).map_err(call.io("write the root's format"))
+    write(root, layout, NODES_PLAIN).map_err(call.io("write the root's format"))
+}
+
+/// Why a root of somebody else's can't be read by this release: the end of a
+/// sentence that begins with "which".
+pub(super) fn unfit(root: &OwnedFd, layout: &Layout) -> io::Result<Option<String>> {
+    let Some(bytes) = read(root)? else {
+        return Ok(Some(format!("isn't a root of {}: it has no file `format`", layout.driver)));
+    };
+    let found = complaint(&Format::of(layout, NODES_VERSION), &bytes);
+    Ok(found.unwrap_or_else(|e| Some(format!("has a file `format` that can't be read: {e}"))))
+}
+
+/// Notes, durably, that there may be borrowed layers. The caller holds the root
+/// lock.
+pub(super) fn raise(root: &OwnedFd, layout: &Layout) -> io::Result<()> {
+    let bytes = read(root)?.unwrap_or_default();
+    match serde_json::from_slice::<Format>(&bytes) {
+        Ok(format) if format.nodes >= NODES_VERSION => Ok(()),
+        _ => write(root, layout, NODES_VERSION),
+    }
 }
 
 /// Refuses what is another driver's or of a newer version, and what was never
@@ -138,7 +173,7 @@ pub(super) fn check_ours(call: Call<'_>, root: &OwnedFd, layout: &Layout) -> Res
     let strays = strays(root).map_err(call.io("read the root"))?;
     let bytes = read(root).map_err(call.io("read the root's format"))?;
     match bytes.filter(|bytes| is_readable(bytes)) {
-        Some(bytes) => judge(call, &Format::of(layout), &bytes),
+        Some(bytes) => judge(call, &Format::of(layout, NODES_VERSION), &bytes),
         None => match disk::find_dir(root, "layers").map_err(call.io("read the root"))? {
             Some(_) => Ok(()),
             None => refuse(call, &strays),
@@ -151,9 +186,14 @@ pub(super) fn is_readable(bytes: &[u8]) -> bool {
     serde_json::from_slice::<Format>(bytes).is_ok()
 }
 
-/// Writes the root's format. Durable on return.
-pub(super) fn write(root: &OwnedFd, layout: &Layout) -> io::Result<()> {
-    disk::replace_file(root, FILE, &serde_json::to_vec(&Format::of(layout))?)
+/// Writes the format of a root that has lost it. There may be borrowed layers:
+/// better that an earlier release refuses it. Durable on return.
+pub(super) fn write_again(root: &OwnedFd, layout: &Layout) -> io::Result<()> {
+    write(root, layout, NODES_VERSION)
+}
+
+fn write(root: &OwnedFd, layout: &Layout, nodes: u32) -> io::Result<()> {
+    disk::replace_file(root, FILE, &serde_json::to_vec(&Format::of(layout, nodes))?)
 }
 
 /// Refuses a directory without a format that holds what isn't ours.

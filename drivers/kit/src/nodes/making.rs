@@ -52,6 +52,7 @@ impl NodeStore {
                 Base::Scratch | Base::Deferred => None,
             },
             deferred: base == Base::Deferred,
+            lender: None,
             depth: node.as_ref().map_or(0, |base| base.record().depth),
             created: Record::now(),
             private: serde_json::Value::Null,

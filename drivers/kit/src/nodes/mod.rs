@@ -8,14 +8,16 @@
 //!
 //! ```text
 //! <root>/            flock(2): the root lock
-//!   format           {"driver":"vfs","version":1,"nodes":1}
-//!   making/<draft>/  a draft that is being made; flock(2) by its maker
+//!   format           {"driver":"vfs","version":1,"nodes":1}; nodes 2 since
+//!                    the first layer was borrowed
+//!   making/<draft>/  a draft that is being made; flock(2) by its maker.
+//!                    `.borrow-…`: a borrowed layer
 //!   drafts/<draft>/  draft.json, and what the driver keeps
 //!     boot           a link to the boot that it is for, if it is for one only
 //!     unpacking      an apply began and hasn't succeeded
 //!     unflushed      a commit's flush failed
 //!   layers/<layer>/  layer.json (and the draft.json that it once had), and
-//!                    what the driver keeps
+//!                    what the driver keeps; of a borrowed layer nothing else
 //!     children/      draft.<id> and layer.<id>: an empty file for each child
 //!   mounts/<draft>/  where a draft is mounted, or was once
 //!   tickets/<draft>  the ticket of a mount that was left standing
@@ -50,6 +52,7 @@
 //! file system).
 
 mod boot;
+mod borrow;
 mod call;
 mod care;
 mod children;
@@ -59,6 +62,7 @@ mod flush;
 mod format;
 mod ground;
 mod lease;
+mod lender;
 mod lock;
 mod making;
 mod mounted;
@@ -84,10 +88,12 @@ use graphdriver_api::{NodeRef, Op, Recovered, Result};
 use call::Call;
 use lock::RootLock;
 
+pub use borrow::Lent;
 pub use care::{Action, Found, NodeCare, Own, Rules};
 pub use format::has_nodes;
 pub use ground::Ground;
 pub use lease::{Lease, Reading, Use};
+pub use lender::Lender;
 pub use making::Making;
 pub use query::Node;
 pub use record::{Kind, Record};

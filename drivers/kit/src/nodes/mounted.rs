@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::lease::{Lease, Use};
 use super::namespace::{Identity, Whereabouts, whereabouts};
-use super::{NodeStore, disk, ticket};
+use super::{NodeStore, disk, query, ticket};
 use crate::mount::{Detached, is_mounted, mounted_root, unmount};
 use crate::{deep, fault};
 use graphdriver_api::{
@@ -45,17 +45,20 @@ impl NodeStore {
         Ok(disk::same_file(&root, &self.root)?.then_some(root))
     }
 
-    /// A directory of a node, opened beneath [`root_here`](Self::root_here).
+    /// A directory of a node, opened beneath [`root_here`](Self::root_here), or in
+    /// the lender.
     ///
     /// # Errors
-    /// As there; `Corrupt` if it is missing.
+    /// As there; `Corrupt` if it is missing; those of [`Lender`](super::Lender).
     pub fn open_here(&self, op: Op, node: NodeRef<'_>, name: &str) -> Result<OwnedFd> {
         let call = self.call(op, node);
-        let shelf = match node {
-            NodeRef::Draft(_) => "drafts",
-            NodeRef::Layer(_) => "layers",
-        };
-        let path = Path::new(shelf).join(node.as_str()).join(name);
+        if let NodeRef::Layer(_) = node {
+            let found = self.get(op, node)?;
+            if found.lender().is_some() {
+                return found.open_dir(self.layout.driver, op, name);
+            }
+        }
+        let path = query::beneath(node).join(name);
         let root = self.root_here(op).map_err(|e| e.with_node(node))?;
         match disk::absent_is_none(deep::open_dir(root, &path).map_err(Into::into)) {
             Ok(Some(dir)) => Ok(dir),

@@ -1,6 +1,7 @@
 //! Looking at nodes. Nothing here waits for a writer or takes a lock.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use graphdriver_api::{
     DraftId, Error, ErrorKind, LayerId, MountState, NodeId, NodeInfo, NodeKind, NodeRef, Op, Result,
@@ -10,7 +11,7 @@ use serde::de::DeserializeOwned;
 use super::boot::Lasts;
 use super::call::Call;
 use super::record::{self, Record};
-use super::{NodeStore, boot, disk, lock, mounted, ticket, unpack};
+use super::{Layout, Lender, NodeStore, boot, disk, lock, mounted, ticket, unpack};
 
 /// A node that was found: its directory and its record.
 ///
@@ -18,16 +19,13 @@ use super::{NodeStore, boot, disk, lock, mounted, ticket, unpack};
 /// committed, or removed and another of its name is made.
 #[derive(Debug)]
 pub struct Node {
+    layout: Layout,
     id: NodeId,
     dir: OwnedFd,
     record: Record,
 }
 
 impl Node {
-    pub(super) fn new(id: NodeId, dir: OwnedFd, record: Record) -> Self {
-        Self { id, dir, record }
-    }
-
     /// Its id.
     #[must_use]
     pub fn id(&self) -> NodeRef<'_> {
@@ -57,14 +55,26 @@ impl Node {
         Ok(boot::lasts(&self.dir)? != Lasts::Always)
     }
 
+    /// Where it was borrowed from, and as what.
+    #[must_use]
+    pub fn lender(&self) -> Option<(&Path, &LayerId)> {
+        match (&self.record.lender, &self.id) {
+            (Some(lender), NodeId::Layer(id)) => Some((lender, id)),
+            _ => None,
+        }
+    }
+
     /// Opens a directory that the driver keeps in it, never through a symbolic
-    /// link.
+    /// link; of a borrowed layer, in the lender.
     ///
     /// # Errors
     /// `Corrupt` if it isn't there: the driver put it there before the node
-    /// could be seen.
+    /// could be seen. Those of [`Lender`].
     pub fn open_dir(&self, driver: &'static str, op: Op, name: &str) -> Result<OwnedFd> {
         let call = Call { driver, op, node: Some(self.id()) };
+        if let Some((lender, id)) = self.lender() {
+            return Lender::open(op, &self.layout, lender, id)?.tree(id, name);
+        }
         match disk::find_dir(&self.dir, name).map_err(call.io("open the node's tree"))? {
             Some(dir) => Ok(dir),
             None => {
@@ -119,7 +129,7 @@ impl NodeStore {
             }
             record => record?,
         };
-        Ok(Some(Node::new(node.to_owned(), dir, record)))
+        Ok(Some(Node { layout: self.layout, id: node.to_owned(), dir, record }))
     }
 
     /// A node without a record was removed and reclaimed since we opened it, or
@@ -187,6 +197,7 @@ impl NodeStore {
             created: record.created,
             mount,
             unpacking,
+            lender: record.lender,
         }))
     }
 
@@ -289,13 +300,34 @@ impl NodeStore {
     /// The path of a node's directory on the host, for whoever mounts from
     /// another mount namespace. The store itself never resolves it.
     #[must_use]
-    pub fn path_of(&self, node: NodeRef<'_>) -> std::path::PathBuf {
-        let shelf = match node {
-            NodeRef::Draft(_) => "drafts",
-            NodeRef::Layer(_) => "layers",
-        };
-        self.path.join(shelf).join(node.as_str())
+    pub fn path_of(&self, node: NodeRef<'_>) -> PathBuf {
+        self.path.join(beneath(node))
     }
+
+    /// The same of a directory that the driver keeps in it, which for a borrowed
+    /// layer is in the lender.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and those of [`Lender`].
+    pub fn path_in(&self, op: Op, node: NodeRef<'_>, name: &str) -> Result<PathBuf> {
+        let found = self.get(op, node)?;
+        match found.lender() {
+            Some((lender, _)) => {
+                drop(found.open_dir(self.layout.driver, op, name)?);
+                Ok(lender.join(beneath(node)).join(name))
+            }
+            None => Ok(self.path_of(node).join(name)),
+        }
+    }
+}
+
+/// A node's directory, relative to its root.
+pub(super) fn beneath(node: NodeRef<'_>) -> PathBuf {
+    let shelf = match node {
+        NodeRef::Draft(_) => "drafts",
+        NodeRef::Layer(_) => "layers",
+    };
+    Path::new(shelf).join(node.as_str())
 }
 
 fn is_layer(node: &Node) -> bool {

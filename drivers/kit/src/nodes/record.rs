@@ -7,6 +7,7 @@
 
 use std::io;
 use std::os::fd::BorrowedFd;
+use std::path::PathBuf;
 use std::time::SystemTime;
 
 use graphdriver_api::{LayerId, NodeId, NodeKind, NodeRef};
@@ -27,6 +28,11 @@ pub struct Record {
     pub deferred: bool,
     /// As [`NodeInfo::depth`](graphdriver_api::NodeInfo::depth).
     pub depth: u32,
+    /// The root in which its tree lies, if that isn't this one
+    /// ([`NodeInfo::lender`](graphdriver_api::NodeInfo::lender)). In a draft's
+    /// record: that of the borrowed layer whose locks are on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lender: Option<PathBuf>,
     /// When it was made or committed.
     pub created: SystemTime,
     /// What the driver keeps for itself.
@@ -73,6 +79,12 @@ pub(crate) const LAYER: &str = "layer.json";
 pub(crate) const LOCKED: &str = "draft.json";
 
 impl Record {
+    /// Whether the node has a tree of its own, here.
+    #[must_use]
+    pub fn has_tree(&self) -> bool {
+        self.kind != Kind::View && self.lender.is_none()
+    }
+
     /// The clock's time, but never before 1970: a host without a clock starts
     /// there, and JSON has no form for earlier.
     pub(crate) fn now() -> SystemTime {
@@ -133,6 +145,7 @@ impl Record {
             parent,
             deferred: false,
             depth: beneath.saturating_add(1),
+            lender: None,
             created: Self::now(),
             private,
         }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
 use rustix::mount::{MountFlags, mount};
-use sapwood_kit::mount::{Overlay, Way};
+use sapwood_kit::mount::{Lower, Overlay, Way};
 
 use super::ground::Here;
 
@@ -29,7 +29,7 @@ pub(super) fn max_lowers(here: &Here<'_>, way: Way) -> io::Result<u32> {
     for name in &names {
         mkdirat(&root, name, Mode::RWXU)?;
     }
-    let names: Vec<_> = names.iter().map(PathBuf::as_path).collect();
+    let names: Vec<_> = names.iter().map(|name| Lower::from(name.as_path())).collect();
     let works = |count: usize| {
         let lowers = names.get(..count).unwrap_or(&names);
         overlay(&path, root.as_fd(), lowers).mount(way).is_ok()
@@ -40,9 +40,18 @@ pub(super) fn max_lowers(here: &Here<'_>, way: Way) -> io::Result<u32> {
 fn overlay<'a>(
     path: &'a Path,
     root: std::os::fd::BorrowedFd<'a>,
-    lowers: &'a [&'a Path],
+    lowers: &'a [Lower<'a>],
 ) -> Overlay<'a> {
-    Overlay { path, root, lowers, upper: None, options: &[], ids: None, detached_layers: true }
+    Overlay {
+        path,
+        root,
+        lenders: &[],
+        lowers,
+        upper: None,
+        options: &[],
+        ids: None,
+        detached_layers: true,
+    }
 }
 
 /// The greatest number that works, if all smaller ones do.

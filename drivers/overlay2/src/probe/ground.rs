@@ -94,7 +94,8 @@ impl Stage<'_> {
         let overlay = Overlay {
             path: self.here.path,
             root: self.root(),
-            lowers: &[&lower],
+            lenders: &[],
+            lowers: &[lower.as_path().into()],
             upper: Some(Upper { root: None, dir: &upper, work: &work }),
             options,
             ids,

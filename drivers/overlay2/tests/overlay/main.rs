@@ -6,6 +6,7 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::print_stderr)]
 #![allow(clippy::string_slice, clippy::type_complexity, reason = "a test fails by panicking")]
 
+mod borrowed;
 mod cost;
 mod depth;
 mod leavings;

@@ -11,6 +11,7 @@ use graphdriver_api::{Base, DraftId, ErrorKind, LayerId, NodeRef};
 use super::plan::Job;
 use super::stream::Cancel;
 use super::unpack::{Failure, Unpacked, unpack};
+use crate::additional::Wanted;
 use crate::care::account;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
@@ -43,7 +44,7 @@ impl Maker<'_> {
     pub(crate) fn make(self, jobs: Vec<Job>) -> Result<()> {
         let mut missing = Vec::new();
         for job in jobs {
-            match self.is_present(&job)? {
+            match self.is_present(&job)? || self.is_lent(&job) {
                 true => Event::layer(&job.file.diff_id, Stage::Present, self.progress),
                 false => missing.push(job),
             }
@@ -73,6 +74,16 @@ impl Maker<'_> {
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(false),
             Err(e) => Err(e.into()),
         }
+    }
+
+    /// What another store has is taken from there: as one that is here, it was
+    /// verified under the same name when it came.
+    fn is_lent(self, job: &Job) -> bool {
+        self.engine.lend_from_any(Wanted {
+            chain: &job.chain,
+            parent: job.parent.as_ref(),
+            diff_id: &job.file.diff_id,
+        })
     }
 
     fn in_order(self, jobs: &[Job]) -> Result<()> {

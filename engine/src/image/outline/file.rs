@@ -14,7 +14,7 @@
 
 use std::collections::HashSet;
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Read};
+use std::io::{self, BufReader, BufWriter, Read, Seek};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -75,6 +75,30 @@ impl Outlines {
         Ok(Pending { dir: self.dir.clone(), temporary, recorder, failed: None })
     }
 
+    /// Takes over the outline that another store has of a layer. Durable.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] for what is no outline; [`Error::Io`].
+    pub(crate) fn take(&self, chain: &str, from: &File) -> Result<()> {
+        self.make_folder()?;
+        let path = self.dir.join(chain);
+        let checked = from.try_clone().map_err(|e| Error::io("read", &path, e))?;
+        drop(Outline::new(checked, path.clone())?);
+        let take = || -> io::Result<()> {
+            fault::point("outline.create")?;
+            let mut taken = tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&self.dir)?;
+            let mut from = from;
+            from.seek(io::SeekFrom::Start(0))?;
+            fault::point("outline.write")?;
+            io::copy(&mut from, &mut taken)?;
+            fault::point("outline.rename")?;
+            taken.persist(&path)?;
+            Ok(())
+        };
+        take().map_err(|e| Error::io("write", &path, e))?;
+        self.flush(chain)
+    }
+
     /// Makes sure that the outline of a layer is on the medium, name and all.
     pub(crate) fn flush(&self, chain: &str) -> Result<()> {
         let path = self.dir.join(chain);
@@ -131,7 +155,6 @@ pub(crate) enum How {
 type Encoder = zstd::Encoder<'static, File>;
 
 fn encoder(mut file: File) -> io::Result<Encoder> {
-    use io::Seek;
     file.seek(io::SeekFrom::Start(PROLOGUE as u64))?;
     let mut encoder = zstd::Encoder::new(file, LEVEL)?;
     encoder.include_checksum(true)?;

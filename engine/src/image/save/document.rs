@@ -31,7 +31,11 @@ pub(super) struct Described {
 }
 
 /// Describes `images`, whose layers are `layers`, one image's after another's.
-pub(super) fn describe(images: &[Selected], layers: &[Blob], docker: bool) -> Result<Described> {
+pub(super) fn describe(
+    images: &[Selected<'_>],
+    layers: &[Blob],
+    docker: bool,
+) -> Result<Described> {
     let mut described = Described {
         documents: vec![("oci-layout".into(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec())],
         blobs: Vec::new(),
@@ -80,7 +84,7 @@ fn manifest(image: &Image, layers: &[&Blob]) -> Value {
 /// The manifest that the image came with, and its type, if its layers weren't
 /// compressed: then it names the very blobs that are written now, and the image
 /// keeps the digest by which repositories know it.
-fn kept_manifest(selected: &Selected, layers: &[&Blob]) -> Option<(String, Vec<u8>)> {
+fn kept_manifest(selected: &Selected<'_>, layers: &[&Blob]) -> Option<(String, Vec<u8>)> {
     #[derive(Deserialize)]
     struct Descriptor {
         digest: Digest,
@@ -103,7 +107,12 @@ fn kept_manifest(selected: &Selected, layers: &[&Blob]) -> Option<(String, Vec<u
 }
 
 /// One for each name; an image without names has one all the same.
-fn index_entries(selected: &Selected, media_type: &str, digest: &Digest, len: usize) -> Vec<Value> {
+fn index_entries(
+    selected: &Selected<'_>,
+    media_type: &str,
+    digest: &Digest,
+    len: usize,
+) -> Vec<Value> {
     let entry = || json!({ "mediaType": media_type, "digest": digest, "size": len });
     if selected.names.is_empty() {
         return vec![entry()];
@@ -124,8 +133,8 @@ fn index_entries(selected: &Selected, media_type: &str, digest: &Digest, len: us
 }
 
 /// What Docker and podman look for first.
-fn docker_manifest(images: &[Selected]) -> Value {
-    let item = |selected: &Selected| {
+fn docker_manifest(images: &[Selected<'_>]) -> Value {
+    let item = |selected: &Selected<'_>| {
         let diff_ids = selected.image.config.diff_ids();
         let names: Vec<String> = selected.names.iter().map(ToString::to_string).collect();
         json!({
@@ -138,7 +147,7 @@ fn docker_manifest(images: &[Selected]) -> Value {
 }
 
 /// What came before `manifest.json`, and some tools still list names by.
-fn repositories(images: &[Selected]) -> Value {
+fn repositories(images: &[Selected<'_>]) -> Value {
     let mut repositories: BTreeMap<&str, BTreeMap<&str, &str>> = BTreeMap::new();
     for selected in images {
         let top = selected.image.config.diff_ids().last().map_or("", Digest::hex);

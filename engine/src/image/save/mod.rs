@@ -141,7 +141,11 @@ impl Engine {
         sink: &mut dyn Sink,
         progress: &dyn Progress,
     ) -> Result<()> {
-        let selected = self.store().read(|c| select(c, images))?;
+        let selected = select(self, images)?;
+        for one in &selected {
+            // What nothing needs afterwards goes with the clean-up.
+            one.store.map_or(Ok(()), |store| self.lend_all(store, &one.image))?;
+        }
         let blobs = self.blobs(&selected)?;
         let Described { documents, blobs: small } = describe(&selected, &blobs, docker)?;
         let mut written = HashSet::new();
@@ -159,7 +163,7 @@ impl Engine {
     }
 
     /// The layers of all images, from the lowest up.
-    fn blobs(&self, images: &[Selected]) -> Result<Vec<Blob>> {
+    fn blobs(&self, images: &[Selected<'_>]) -> Result<Vec<Blob>> {
         let mut blobs = Vec::new();
         for Selected { image, .. } in images {
             let diff_ids = image.config.diff_ids();

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use graphdriver_api::{
-    Applied, Base, ChangeSink, CopyUnit, DiffSummary, DraftId, DraftSpec, ErrorKind, Fact,
+    Applied, Base, Borrow, ChangeSink, CopyUnit, DiffSummary, DraftId, DraftSpec, ErrorKind, Fact,
     GraphDriver, LayerId, Limits, MountGuard, MountPlan, MountRequest, MountState, MountTicket,
     NodeInfo, NodeRef, Op, Reclaimed, Recovered, Result, Status, TarSource, Traits, Usage,
 };
@@ -52,7 +52,7 @@ impl Model {
     }
 
     /// What every error about a node says.
-    fn told<'a, T>(&self, node: impl Into<NodeRef<'a>>, result: Result<T>) -> Result<T> {
+    pub(super) fn told<'a, T>(&self, node: impl Into<NodeRef<'a>>, result: Result<T>) -> Result<T> {
         result.map_err(|error| {
             let busy = error.kind() == ErrorKind::Busy && self.has(Fault::BusyAsIo);
             let error = error.with_driver(NAME).with_node(node);
@@ -144,5 +144,9 @@ impl GraphDriver for Model {
 
     fn diff(&self, node: NodeRef<'_>, tar: &mut dyn Write) -> Result<DiffSummary> {
         self.told(node, self.do_diff(node, tar))
+    }
+
+    fn borrowing(&self) -> Option<&dyn Borrow> {
+        Some(self)
     }
 }

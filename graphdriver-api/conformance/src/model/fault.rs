@@ -112,6 +112,12 @@ pub enum Fault {
     DiffIsDated,
     /// `diff` swallows write errors.
     DiffSwallowsErrors,
+    /// `borrow` replaces a layer of that id.
+    BorrowReplacesLayer,
+    /// `borrow` doesn't ask for the layer beneath.
+    BorrowWithoutParent,
+    /// `borrow` copies, so that it doesn't matter what becomes of the lender.
+    BorrowKeepsCopies,
 }
 
 impl Fault {
@@ -170,5 +176,8 @@ impl Fault {
         Self::DiffMendsNames,
         Self::DiffIsDated,
         Self::DiffSwallowsErrors,
+        Self::BorrowReplacesLayer,
+        Self::BorrowWithoutParent,
+        Self::BorrowKeepsCopies,
     ];
 }

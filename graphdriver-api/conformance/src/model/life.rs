@@ -33,7 +33,9 @@ impl Model {
             Base::Scratch => (None, Content::Memory(Tree::new())),
             Base::Deferred => (None, Content::Deferred(Vec::new(), Tree::new())),
             Base::Layer(id) => {
-                let tree = state.layer(Op::Prepare, id)?.tree.clone();
+                let layer = state.layer(Op::Prepare, id)?;
+                self.check_lender(Op::Prepare, id, layer)?;
+                let tree = layer.tree.clone();
                 (Some(id.clone()), Content::Memory(tree))
             }
         };
@@ -42,7 +44,9 @@ impl Model {
 
     pub(super) fn do_view(&self, draft: &DraftId, layer: &LayerId) -> Result<()> {
         let mut state = self.place.lock();
-        let content = Content::Memory(state.layer(Op::View, layer)?.tree.clone());
+        let shown = state.layer(Op::View, layer)?;
+        self.check_lender(Op::View, layer, shown)?;
+        let content = Content::Memory(shown.tree.clone());
         let parent = Some(layer.clone());
         self.add_draft(&mut state, (Op::View, draft), (NodeKind::View, parent, content))
     }
@@ -95,7 +99,7 @@ impl Model {
         self.may_commit(&state, draft, layer)?;
         let (parent, tree) = self.committed(&state, draft, onto)?;
         self.not_too_deep(&state, Op::Commit, draft, parent.as_ref())?;
-        let made = Layer { parent, created: SystemTime::now(), tree };
+        let made = Layer { parent, created: SystemTime::now(), tree, lender: None };
         state.layers.insert(layer.clone(), made);
         if !self.has(Fault::CommitKeepsDraft)
             && let Some(Draft { content: Content::Disk(dir), .. }) = state.drafts.remove(draft)
@@ -227,18 +231,24 @@ impl Model {
     }
 
     pub(super) fn do_usage(&self, node: NodeRef<'_>) -> Result<Usage> {
-        let view = self.place.lock().info(Op::Usage, node)?.kind == NodeKind::View;
-        let tree = self.tree_of(Op::Usage, node)?;
-        // A view is its layer's tree, and holds none of its own.
-        let nothing = view || self.has(Fault::UsageZero);
-        Ok(if nothing { Usage::default() } else { usage(&tree) })
+        let info = self.place.lock().info(Op::Usage, node)?;
+        // A view is its layer's tree, and a borrowed one is the lender's.
+        let nothing = info.kind == NodeKind::View || info.lender.is_some();
+        if nothing || self.has(Fault::UsageZero) {
+            return Ok(Usage::default());
+        }
+        Ok(usage(&self.tree_of(Op::Usage, node)?))
     }
 
     /// A node's tree as it is now.
     pub(super) fn tree_of(&self, op: Op, node: NodeRef<'_>) -> Result<Tree> {
         let state = self.place.lock();
         let dir = match node {
-            NodeRef::Layer(id) => return Ok(state.layer(op, id)?.tree.clone()),
+            NodeRef::Layer(id) => {
+                let layer = state.layer(op, id)?;
+                self.check_lender(op, id, layer)?;
+                return Ok(layer.tree.clone());
+            }
             NodeRef::Draft(id) => match &state.draft(op, id)?.content {
                 Content::Memory(tree) | Content::Deferred(_, tree) => return Ok(tree.clone()),
                 Content::Disk(dir) => dir.clone(),

@@ -72,6 +72,12 @@ impl Place {
         }
     }
 
+    /// Whether `path` is this root, or one of the two lies in the other.
+    pub(super) fn overlaps(&self, path: &Path) -> bool {
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        path.starts_with(&self.root) || self.root.starts_with(&path)
+    }
+
     /// Where the tree of that number lies.
     pub(super) fn tree(&self, number: u64) -> PathBuf {
         self.root.join("trees").join(number.to_string())

@@ -69,6 +69,8 @@ pub(super) struct Layer {
     pub(super) parent: Option<LayerId>,
     pub(super) created: SystemTime,
     pub(super) tree: Tree,
+    /// The root that it was borrowed from.
+    pub(super) lender: Option<PathBuf>,
 }
 
 /// What was removed.
@@ -147,6 +149,7 @@ impl State {
                 Mount::Persisted(ticket) => MountState::Persisted(ticket.clone()),
             },
             unpacking: draft.unpacking != Unpacking::No,
+            lender: None,
         }
     }
 
@@ -159,6 +162,7 @@ impl State {
             created: layer.created,
             mount: MountState::Unmounted,
             unpacking: false,
+            lender: layer.lender.clone(),
         }
     }
 }

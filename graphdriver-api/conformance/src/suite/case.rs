@@ -89,6 +89,8 @@ pub enum Need {
     Quota,
     /// The opposite: how the driver refuses limits.
     NoQuota,
+    /// [`GraphDriver::borrowing`](graphdriver_api::GraphDriver::borrowing).
+    Borrow,
     /// [`DriverFactory::care`](graphdriver_api::DriverFactory::care).
     Care,
     /// Mounts that can outlive the process, found out by persisting one.

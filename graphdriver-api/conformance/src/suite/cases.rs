@@ -3,6 +3,7 @@
 mod apply;
 mod archives;
 mod attributes;
+mod borrowing;
 mod care;
 mod changes;
 mod concurrency;
@@ -71,6 +72,7 @@ const THEMES: &[&[Case]] = &[
     crashes::CASES,
     concurrency::CASES,
     factory::CASES,
+    borrowing::CASES,
 ];
 
 /// Parts that cases let other processes play.

@@ -57,6 +57,7 @@ struct Powers {
     traits: Traits,
     native_diff: bool,
     quota: bool,
+    borrowing: bool,
     persist: bool,
 }
 
@@ -163,6 +164,7 @@ impl Runner {
                 traits: driver.traits().clone(),
                 native_diff: driver.native_diff().is_some(),
                 quota: driver.quota().is_some(),
+                borrowing: driver.borrowing().is_some(),
                 persist: can_persist(&driver)?,
             };
             drop(driver);
@@ -185,6 +187,7 @@ impl Powers {
             Need::NativeDiff => self.native_diff,
             Need::Quota => self.quota,
             Need::NoQuota => !self.quota,
+            Need::Borrow => self.borrowing,
             Need::Care => subject.factory().care().is_some(),
             Need::Persist => self.persist,
             Need::MapWrite => subject.map_write().is_some(),

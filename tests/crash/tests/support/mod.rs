@@ -31,6 +31,8 @@ const SHOWN: usize = 8;
 /// The image that is there, and the one that comes and goes.
 pub const BOX: &str = "box:1";
 pub const BIG: &str = "big:1";
+/// The image that another store has, whose lower layer is [`BOX`]'s.
+pub const LENT: &str = "lent:1";
 
 /// A store, archives beside it, and how it looked with only [`BOX`] in it.
 pub struct Bench {
@@ -91,6 +93,24 @@ impl Bench {
 
     pub fn load(&self, archive: &str) {
         self.sapwood.ok(["load", "-q", "-i", &self.archive(archive)]);
+    }
+
+    /// The folder of a store that has [`LENT`], made the first time.
+    pub fn lender(&self) -> String {
+        let (root, archive) = (self.archive("lender"), self.archive("lent.tar"));
+        if !Path::new(&root).is_dir() {
+            let image = busybox(LENT).unwrap().layer(|layer| {
+                layer.add(&Entry::dir("etc"))?;
+                layer.add(&Entry::file("lent", "1".repeat(9000)))
+            });
+            let image = image.layer(|layer| layer.add(&Entry::whiteout("mnt")));
+            image.write(Path::new(&archive), Format::Docker, Compression::None).unwrap();
+            let mut load = Command::new(sapwood_e2e::binary());
+            load.args(["--root", &root, "--runroot", &self.archive("lender-run")]);
+            load.args(["--storage-driver", self.driver, "load", "-q", "-i", &archive]);
+            assert!(load.status().unwrap().success());
+        }
+        root
     }
 
     pub fn archive(&self, name: &str) -> String {

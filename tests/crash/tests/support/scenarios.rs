@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{BIG, BOX, Bench};
+use super::{BIG, BOX, Bench, LENT};
 
 /// What `import` makes, and `commit`.
 const IMPORTED: &str = "imported:1";
@@ -79,6 +79,21 @@ fn remove_container(bench: &Bench) {
 
 fn make_container(bench: &Bench) {
     bench.sapwood.ok(["run", "--name", "tried", BOX, "sh", "-c", "echo x > /file; rm -r /home"]);
+}
+
+/// The option that names a store with one image, which is made the first time.
+fn lent(bench: &Bench) -> String {
+    format!("--storage-opt=additionalimagestore={}", bench.lender())
+}
+
+fn remove_borrowed(bench: &Bench) {
+    if bench.container("tried").is_some() {
+        bench.sapwood.ok(["rm", "tried"]);
+    }
+    // It has no name here, and so is one that nobody needs.
+    bench.sapwood.ok(["image", "prune", "-f"]);
+    // What it stood on is as if nothing ever had.
+    remove_container(bench);
 }
 
 fn make_again(bench: &Bench, command: &Command) {
@@ -180,5 +195,16 @@ pub const ALL: &[Scenario] = &[
         args: |bench| words(&["image", "import-from", "-q", &bench.archive("theirs")]),
         repeat: again,
         undo: remove_big,
+    },
+    Scenario {
+        name: "run-lent",
+        prepare: nothing,
+        args: |bench| {
+            let mut args = vec![lent(bench)];
+            args.extend(words(&["run", "--name", "tried", LENT, "sh", "-c", "rm /lent"]));
+            args
+        },
+        repeat: make_again,
+        undo: remove_borrowed,
     },
 ];

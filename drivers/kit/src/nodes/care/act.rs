@@ -37,7 +37,7 @@ pub(super) fn act(look: &Look<'_>, found: &Found, quarantine: &Path) -> io::Resu
         return Ok(Repaired::Kept);
     }
     match &found.action {
-        Action::WriteFormat => format::write(&look.root, &look.rules.layout)?,
+        Action::WriteFormat => format::write_again(&look.root, &look.rules.layout)?,
         Action::MakeDirs => format::make_dirs(&look.root, look.rules.layout.own)?,
         Action::Own => give_back(look, &found.finding.path)?,
         Action::SetAside => return set_aside(look, &found.finding.path, quarantine),

@@ -23,7 +23,7 @@ use graphdriver_api::{
 };
 
 use super::call::Call;
-use super::record::{self, Kind, Record};
+use super::record::{self, Record};
 use super::{Layout, disk, usage_of};
 
 pub use found::{Action, Found, Own};
@@ -92,7 +92,7 @@ impl Care for NodeCare {
         let Some(look) = Look::at(call, root, &self.0)? else { return Err(absent()) };
         let opened = look.open_node(node).map_err(call.io("open the node's directory"))?;
         let dir = opened.ok_or_else(absent)?;
-        if is_view(&dir, node).map_err(call.io("read the node's record"))? {
+        if holds_nothing(&dir, node).map_err(call.io("read the node's record"))? {
             return Ok(Usage::default());
         }
         let tree = disk::find_dir(&dir, self.0.tree).map_err(call.io("open the node's tree"))?;
@@ -101,9 +101,10 @@ impl Care for NodeCare {
     }
 }
 
-/// Whether a node is known to be a view. One whose record can't be read isn't.
-fn is_view(dir: impl AsFd, node: NodeRef<'_>) -> std::io::Result<bool> {
+/// Whether a node is known to have no tree here. One whose record can't be read
+/// isn't.
+fn holds_nothing(dir: impl AsFd, node: NodeRef<'_>) -> std::io::Result<bool> {
     let Some(file) = disk::find_file(dir, record::file_name(node))? else { return Ok(false) };
     let record = Record::parse(node, &disk::read_all(&file)?);
-    Ok(record.is_ok_and(|record| record.kind == Kind::View))
+    Ok(record.is_ok_and(|record| !record.has_tree()))
 }

@@ -4,11 +4,11 @@ use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use graphdriver_api::{LayerId, NodeId, NodeRef};
+use graphdriver_api::{LayerId, NodeId, NodeRef, Op};
 use serde_json::{Value, json};
 
 use super::super::record::{self, Kind, Record, link_name};
-use super::super::{boot, disk, lock};
+use super::super::{Lender, boot, disk, lock};
 use super::found::{Action, Found};
 use super::ground::owner;
 use super::look::{Look, path_of};
@@ -66,7 +66,7 @@ impl Seen<'_> {
         }
         let mut found: Vec<Found> = owner(self.look, &path)?.into_iter().collect();
         found.extend(self.strangers());
-        found.extend(self.tree());
+        found.extend(self.tree()?);
         found.extend(self.lock());
         found.extend(self.mark());
         match &self.entry.record {
@@ -109,20 +109,42 @@ impl Seen<'_> {
         names.chain(links).map(stray).collect()
     }
 
-    fn tree(&self) -> Option<Found> {
+    fn tree(&self) -> io::Result<Option<Found>> {
         let tree = self.look.rules.tree;
-        if self.entry.kind(self.id) == Kind::View || self.entry.has(tree) {
-            return None;
+        if let (Read::Whole(record), NodeId::Layer(id)) = (&self.entry.record, self.id)
+            && let Some(lender) = &record.lender
+        {
+            return Ok(self.lender(id, record, lender));
+        }
+        let was_borrowed = || -> io::Result<bool> {
+            Ok(self.draft_record()?.is_some_and(|draft| draft.lender.is_some()))
+        };
+        if self.entry.kind(self.id) == Kind::View || self.entry.has(tree) || was_borrowed()? {
+            return Ok(None);
         }
         let what = format!("its directory {tree:?}, with all its files, is missing");
-        Some(match self.id {
+        Ok(Some(match self.id {
             NodeId::Layer(_) => Found::lost("tree-missing", path_of(self.id.as_ref()), what)
                 .set_aside()
                 .advise("move what is left to the quarantine, so that it can be loaded again"),
             NodeId::Draft(_) => {
                 Found::lost("tree-missing", path_of(self.id.as_ref()), what).set_aside()
             }
-        })
+        }))
+    }
+
+    /// Whether what a layer was borrowed from is still there, and still that.
+    fn lender(&self, id: &LayerId, record: &Record, lender: &Path) -> Option<Found> {
+        let rules = self.look.rules;
+        let theirs = Lender::open(Op::Check, &rules.layout, lender, id)
+            .and_then(|from| from.tree(id, rules.tree).and_then(|_| from.record(id)));
+        let what = match theirs {
+            Ok(theirs) if theirs.parent == record.parent => return None,
+            Ok(_) => format!("it lies in {}, where it stands on another layer", lender.display()),
+            Err(e) => e.report(),
+        };
+        let found = Found::lost("lender-missing", path_of(self.id.as_ref()), what);
+        Some(found.advise("nothing: bring back what lies there, or load the image again"))
     }
 
     /// A layer's locks are on the record that it had as a draft.
@@ -140,6 +162,7 @@ impl Seen<'_> {
             kind: Kind::Draft,
             parent: None,
             deferred: false,
+            lender: None,
             depth: 0,
             created: Record::now(),
             private: Value::Null,
@@ -182,6 +205,7 @@ impl Seen<'_> {
             None => 0,
         };
         let is_layer = matches!(self.id, NodeId::Layer(_));
+        let lender = draft.as_ref().and_then(|draft| draft.lender.clone());
         let kind = match (is_layer, self.entry.has(self.look.rules.tree)) {
             (true, _) => Kind::Layer,
             (false, true) => Kind::Draft,
@@ -192,6 +216,7 @@ impl Seen<'_> {
             parent,
             deferred: false,
             depth: beneath.saturating_add(u32::from(is_layer)),
+            lender,
             created: draft.as_ref().map_or_else(Record::now, |draft| draft.created),
             private: draft.map_or_else(|| json!({}), |draft| draft.private),
         })

@@ -150,6 +150,7 @@ pub(super) fn bare_info(id: &NodeId, record: &Record) -> NodeInfo {
         created: record.created,
         mount: MountState::Unmounted,
         unpacking: false,
+        lender: record.lender.clone(),
     }
 }
 

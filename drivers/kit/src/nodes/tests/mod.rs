@@ -2,6 +2,7 @@
 //! being the last of its process, several callers, and mounts.
 
 mod boots;
+mod borrow;
 mod callers;
 mod care;
 mod failing;

@@ -29,7 +29,7 @@ fn care<'a>(cx: &Context<'a>) -> Verdict<&'a dyn Care> {
     cx.factory().care().ok_or_else(|| Stop::failed("it can't be checked"))
 }
 
-fn check(cx: &Context<'_>) -> Verdict<(Vec<NodeInfo>, Vec<Finding>)> {
+pub(super) fn check(cx: &Context<'_>) -> Verdict<(Vec<NodeInfo>, Vec<Finding>)> {
     let mut found = Vec::new();
     let nodes = care(cx)?.check(&cx.root(), &mut |finding| {
         found.push(finding);
@@ -65,7 +65,7 @@ fn what_others_are_doing_is_no_finding(cx: &Context<'_>) -> Verdict {
 }
 
 /// Every path with its length.
-fn everything(dir: &Path) -> Verdict<Vec<(PathBuf, u64)>> {
+pub(super) fn everything(dir: &Path) -> Verdict<Vec<(PathBuf, u64)>> {
     let (mut found, mut dirs) = (Vec::new(), vec![dir.to_owned()]);
     while let Some(dir) = dirs.pop() {
         for entry in std::fs::read_dir(&dir)? {
