@@ -136,8 +136,9 @@ impl Union {
     ) -> Result<()> {
         let _held = self.hold_places();
         let name = node.state().name().cloned();
-        let indexed = match index.filter(|_| name.is_some()) {
-            Some((place, links)) => Some(self.put_in_index(copy, place, links)?),
+        // Without a name that anybody has asked for it may have others.
+        let indexed = match index.filter(|(_, links)| *links > 0) {
+            Some((place, links)) => Some(self.put_in_index(copy, place, links, name.is_some())?),
             None => None,
         };
         let object = match &indexed {
@@ -153,6 +154,7 @@ impl Union {
                 }
                 None
             }
+            None if indexed.is_some() => None,
             None => Some(object.pin()?),
         };
         let placed = match &name {
@@ -165,7 +167,7 @@ impl Union {
         state.came_up(upper.ino, name);
         state.held = held;
         if let Some(indexed) = indexed {
-            let names = indexed.more + 2;
+            let names = indexed.more + 1 + i64::from(state.name().is_some());
             state.index_at(indexed, names);
         }
         state.lower = Lower::Nothing;
@@ -173,9 +175,15 @@ impl Union {
     }
 
     /// From then on all names of the file lead to the copy.
-    fn put_in_index(&self, copy: &Copy, place: Arc<OsStr>, links: i64) -> Result<Indexed> {
-        // It will have two: there, and where its name is.
-        let more = links - 2;
+    fn put_in_index(
+        &self,
+        copy: &Copy,
+        place: Arc<OsStr>,
+        links: i64,
+        named: bool,
+    ) -> Result<Indexed> {
+        // It will have one link there, and one where its name is.
+        let more = links - 1 - i64::from(named);
         self.note_links(&self.object_of(copy)?, more)?;
         let work = &self.upper()?.work;
         match copy {

@@ -145,7 +145,11 @@ impl Node {
     /// other names below lead to.
     pub(crate) fn is(&self, upper: Option<u64>) -> bool {
         let state = self.state();
-        upper.is_none_or(|ino| state.upper && state.upper_ino == ino)
+        match upper {
+            Some(ino) => state.upper && state.upper_ino == ino,
+            // A copy that no name leads to is a file of its own.
+            None => state.held.is_none(),
+        }
     }
 
     fn told(&self) {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate};
+use rustix::fs::{OFlags, StatxTimestamp, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, ftruncate};
 
 use super::Attributes;
 use crate::Result;
@@ -90,6 +90,9 @@ impl Union {
     /// a copy that couldn't be made, after which nothing has changed.
     pub fn change(&self, id: Id, change: &Change) -> Result<Attributes> {
         let node = self.table.get(id)?;
+        if self.changes_nothing(&node, change)? {
+            return self.attributes(id);
+        }
         self.bring_up(&node)?;
         let _held = self.hold_places();
         let object = self.object(&node)?;
@@ -110,6 +113,23 @@ impl Union {
         }
         let stat = object.stat()?;
         self.shown(&node, stat)
+    }
+
+    /// Whether a lower file has the times already that it is to have. The kernel
+    /// sends those that it knows when a name was removed, and nothing is copied
+    /// up to be removed.
+    fn changes_nothing(&self, node: &Arc<Node>, change: &Change) -> Result<bool> {
+        let times =
+            Change { accessed: change.accessed, modified: change.modified, ..Change::default() };
+        if node.is_upper() || *change != times {
+            return Ok(false);
+        }
+        let _held = self.hold_places();
+        let x = self.object(node)?.stat()?.x;
+        let is = |wanted: Option<SetTime>, has: StatxTimestamp| {
+            wanted.is_none_or(|wanted| wanted == SetTime::At(has.tv_sec, has.tv_nsec))
+        };
+        Ok(is(change.accessed, x.stx_atime) && is(change.modified, x.stx_mtime))
     }
 }
 

@@ -14,6 +14,16 @@ pub struct Differences {
     difference: Vec<Difference>,
     #[serde(default)]
     history: Vec<InHistory>,
+    #[serde(default)]
+    link_counts: Vec<LinkCounts>,
+}
+
+/// A subject whose link counts aren't the kernel's after a remount.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkCounts {
+    subject: String,
+    reason: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -84,6 +94,13 @@ impl Differences {
             d.subject == subject.name() && d.operation == operation && d.answers == answers
         };
         all.find(fits).map(|d| d.reason.clone())
+    }
+
+    /// Whether link counts in the trees of histories are to be the kernel's.
+    #[must_use]
+    pub fn compares_link_counts(&self, subject: Kind) -> bool {
+        let declared = |l: &LinkCounts| l.subject == subject.name() && !l.reason.trim().is_empty();
+        !self.link_counts.iter().any(declared)
     }
 
     /// Declared cases that aren't among these: they were renamed, or are gone.

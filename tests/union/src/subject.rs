@@ -157,7 +157,7 @@ impl Subject {
         let said = tempfile::tempfile()?;
         let status = Command::new(&self.program)
             .arg("-o")
-            .arg(option_string(layers, options))
+            .arg(option_string(layers, &format!("{}{options}", self.more())))
             .arg(at)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -168,6 +168,16 @@ impl Subject {
             return Ok(());
         }
         Err(Failure::new(format!("{}: {status}: {}", self.program.display(), text_of(&said)?)))
+    }
+}
+
+impl Subject {
+    /// What it must be asked for that the kernel gives unasked.
+    fn more(&self) -> &'static str {
+        match self.kind {
+            Kind::Ours => "dev,",
+            Kind::Kernel | Kind::Rival => "",
+        }
     }
 }
 

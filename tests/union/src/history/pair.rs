@@ -85,6 +85,7 @@ impl Pair {
     /// The first difference; what a mount says.
     pub fn swap(&mut self) -> Outcome {
         let (one, other) = (self.one.subject().clone(), self.other.subject().clone());
+        let count_links = self.differences.compares_link_counts(one.kind());
         let before = |bench: &Bench| Snapshot::of(&bench.tree().path(""));
         self.one.mount()?;
         let expected = before(&self.one)?;
@@ -93,7 +94,7 @@ impl Pair {
             bench.mount_with(by, "")?;
             let found = before(bench)?;
             bench.unmount()?;
-            if let Some(difference) = expected.unlike(&found) {
+            if let Some(difference) = expected.unlike(&found, count_links) {
                 let (by, of) = (by.kind().name(), bench.subject().kind().name());
                 return Err(Failure::new(format!("{by} mounts what {of} wrote: {difference}")));
             }
@@ -131,7 +132,8 @@ impl Pair {
 
     fn trees_are_alike(&self, when: &str) -> Outcome {
         let (one, other) = (self.one.tree().path(""), self.other.tree().path(""));
-        match Snapshot::of(&other)?.unlike(&Snapshot::of(&one)?) {
+        let count_links = self.differences.compares_link_counts(self.one.subject().kind());
+        match Snapshot::of(&other)?.unlike(&Snapshot::of(&one)?, count_links) {
             None => Ok(()),
             Some(difference) => Err(Failure::new(format!("trees {when}: {difference}"))),
         }
