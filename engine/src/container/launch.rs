@@ -85,24 +85,31 @@ impl Launch<'_> {
             console: console.as_ref().map(|c| c.path().to_owned()),
         };
         let Monitor { process, socket } = monitor;
-        let cut = |e| Error::io("can't give the monitor its job", e);
-        fault::point("run.job.send").map_err(cut)?;
-        let foreground = match console {
-            Some(console) => {
-                send(socket.as_fd(), &job, &[state.lock(), mounts])?;
-                Foreground::with_console(socket, signals, console, request.interactive)
-            }
-            None => {
-                let made = pipes(request.interactive, owner)?;
-                let [stdin, stdout, stderr] = &made.container;
-                let fds = [state.lock(), mounts, stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
-                send(socket.as_fd(), &job, &fds)?;
-                drop(made.container);
-                Foreground::with_pipes(socket, signals, made.ends)?
-            }
-        };
-        fault::point("run.job.sent").map_err(cut)?;
-        let ended = foreground.serve(&mut |process| state.note(process));
+        let given = (|| {
+            let cut = |e| Error::io("can't give the monitor its job", e);
+            fault::point("run.job.send").map_err(cut)?;
+            let foreground = match console {
+                Some(console) => {
+                    send(socket.as_fd(), &job, &[state.lock(), mounts])?;
+                    Foreground::with_console(socket, signals, console, request.interactive)
+                }
+                None => {
+                    let made = pipes(request.interactive, owner)?;
+                    let [stdin, stdout, stderr] = &made.container;
+                    let fds = [state.lock(), mounts, stdin.as_fd(), stdout.as_fd(), stderr.as_fd()];
+                    send(socket.as_fd(), &job, &fds)?;
+                    drop(made.container);
+                    Foreground::with_pipes(socket, signals, made.ends)?
+                }
+            };
+            fault::point("run.job.sent").map_err(cut)?;
+            Ok(foreground)
+        })();
+        // Without its job, or without anybody who listens, the monitor ends. That
+        // is waited for whatever has happened: it may have begun to make things
+        // in the container's tree, which is about to be unmounted.
+        let ended =
+            given.and_then(|foreground| foreground.serve(&mut |process| state.note(process)));
         if !wait(process)? {
             end_leftovers(id, Some(state))?;
         }

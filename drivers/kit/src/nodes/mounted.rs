@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::lease::{Lease, Use};
 use super::namespace::{Identity, Whereabouts, whereabouts};
-use super::{NodeStore, disk, query, ticket};
+use super::{NodeStore, disk, query, reclaim, ticket};
 use crate::mount::{Detached, is_mounted, mounted_root, unmount};
 use crate::{deep, fault};
 use graphdriver_api::{
@@ -248,10 +248,16 @@ fn detach_patiently(root: &OwnedFd, id: &DraftId) -> io::Result<()> {
 const PATIENCE: Duration = Duration::from_millis(100);
 const PAUSE: Timespec = Timespec { tv_sec: 0, tv_nsec: 500_000 };
 
-/// Deletes a mount point on which nothing is mounted.
+/// Deletes a mount point on which nothing is mounted. What somebody has made in
+/// it since is nobody's, and goes to be reclaimed: it mustn't be in anybody's way.
 pub(super) fn remove_point(store: &NodeStore, id: &DraftId) -> io::Result<()> {
     fault::point("nodes.mounts.rmdir")?;
-    disk::remove_dir(&store.mounts, id.as_str()).map(drop)
+    match disk::remove_dir(&store.mounts, id.as_str()) {
+        Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            reclaim::set_aside(store, store.mounts.as_fd(), id.as_str()).map(drop)
+        }
+        removed => removed.map(drop),
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -111,8 +111,9 @@ impl<'a> Foreground<'a> {
             match self.turn()? {
                 None => {}
                 Some(Report::Started(id)) => {
-                    self.started = true;
+                    // What can't be noted ends the container, with that error.
                     on_start(id)?;
+                    self.started = true;
                 }
                 Some(Report::Exited(ending)) => break ending,
                 Some(Report::Failed { fault, message }) => {

@@ -138,3 +138,16 @@ fn what_the_root_passes_on_ends_there() {
         assert!(crate::at::xattr::read(target, |_| true).unwrap().is_empty());
     }
 }
+
+/// A runtime that was still at work in a mount point when that was unmounted has
+/// made directories there.
+#[test]
+fn what_was_made_in_a_mount_point_is_in_nobodys_way() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(open(dir.path()));
+    std::fs::create_dir_all(dir.path().join("mounts/gone/proc/sub")).unwrap();
+    let store = open(dir.path());
+    assert_eq!(std::fs::read_dir(dir.path().join("mounts")).unwrap().count(), 0);
+    assert_eq!(store.reclaim().unwrap().nodes, 1);
+    remove_all(&store, dir.path());
+}
