@@ -82,6 +82,27 @@ impl Union {
         done
     }
 
+    /// Has a file's content in the upper layer, where the kernel may have made a
+    /// copy without. The caller must not hold the places.
+    ///
+    /// Until it is whole the mark stays, and the content is the lower file's.
+    pub(crate) fn fill(&self, node: &Arc<Node>) -> Result<()> {
+        let _copying = lock(&node.copying);
+        let Some(file) = node.data_below() else { return Ok(()) };
+        let _held = self.hold_places();
+        let upper = self.object(node)?;
+        let stat = upper.stat()?;
+        let to = upper.open(OFlags::RDWR)?;
+        data::copy(self.lower_object(&file)?.open(OFlags::RDONLY)?, &to, stat.x.stx_size)?;
+        upper.set_times(&times_of(&stat))?;
+        if self.settings.sync {
+            fsync(&to)?;
+        }
+        upper.remove_xattr(OsStr::new(self.marks().metacopy))?;
+        node.state().lower = Lower::Nothing;
+        Ok(())
+    }
+
     fn copy(&self, lower: &Object, stat: &Stat, mark: Option<&[u8]>) -> Result<Copy> {
         let copy = self.make_like(lower, stat)?;
         let object = self.object_of(&copy)?;

@@ -136,6 +136,15 @@ impl Node {
         }
     }
 
+    /// The lower file that has the content of this upper one.
+    pub(crate) fn data_below(&self) -> Option<LowerFile> {
+        let state = self.state();
+        match &state.lower {
+            Lower::File(file) if state.upper => Some(file.clone()),
+            _ => None,
+        }
+    }
+
     pub(crate) fn is_upper(&self) -> bool {
         self.state().upper
     }

@@ -61,13 +61,9 @@ impl Union {
 
     /// What is shown of a node whose attributes are `stat`.
     pub(crate) fn shown(&self, node: &Arc<Node>, mut stat: Stat) -> Result<Attributes> {
+        // Such a copy has the attributes only, and no blocks.
+        let below = node.data_below();
         let state = node.state();
-        let below = match (&state.lower, state.upper) {
-            // The copy has the attributes only: how much there is to read is
-            // the lower file's to say.
-            (Lower::File(file), true) => Some(file.clone()),
-            _ => None,
-        };
         let merged = matches!(&state.lower, Lower::Directories(dirs)
             if dirs.len() + usize::from(state.upper) > 1);
         let links = match node.kind {
@@ -94,6 +90,9 @@ impl Union {
             return self.attributes(id);
         }
         self.bring_up(&node)?;
+        if change.size.is_some() {
+            self.fill(&node)?;
+        }
         let _held = self.hold_places();
         let object = self.object(&node)?;
         if change.uid.is_some() || change.gid.is_some() {

@@ -153,6 +153,7 @@ impl Union {
     /// The file in the upper layer, open for both.
     fn writable(&self, node: &Arc<Node>) -> Result<Arc<OwnedFd>> {
         self.bring_up(node)?;
+        self.fill(node)?;
         self.readable(node)
     }
 

@@ -24,6 +24,7 @@ impl Union {
         let parent = self.table.get(parent)?;
         let name: Arc<OsStr> = Arc::from(name);
         self.bring_up(&node)?;
+        self.fill(&node)?;
         let _held = self.hold_places();
         self.bring_dir_up(&parent)?;
         let object = self.object(&node)?;

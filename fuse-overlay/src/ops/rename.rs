@@ -98,6 +98,8 @@ impl Union {
         if node.is_dir() {
             return Ok(());
         }
+        // Where it goes to, what is below couldn't be found any more.
+        self.fill(node)?;
         let _held = self.hold_places();
         self.bring_dir_up(&place.parent)?;
         if self.in_upper(place)? != Target::Nothing {
