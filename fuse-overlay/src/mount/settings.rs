@@ -6,7 +6,7 @@ use rustix::process::{Resource, getrlimit};
 use super::MountError;
 use crate::format::Names;
 use crate::options::{Durability, Options, RedirectDir, UnionOptions, XattrPermissions, Xino};
-use crate::union::{Settings, has_privileges};
+use crate::union::{Owners, Settings, has_privileges};
 
 /// Descriptors for other things than layers' files.
 const SPARE: u64 = 64;
@@ -29,6 +29,11 @@ pub(super) fn of(options: &Options) -> Result<Settings, MountError> {
         index: union.index != Some(false),
         xattrs: union.xattrs,
         acl: union.acl && union.xattrs,
+        owners: Owners {
+            users: union.uid_map.clone(),
+            groups: union.gid_map.clone(),
+            squash: union.squash,
+        },
         static_links: union.static_nlink,
         copy_up_on_open: union.copy_up_on_open,
         ..Settings::default()
@@ -43,13 +48,6 @@ fn refuse(union: &UnionOptions) -> Result<(), MountError> {
             union.redirect_dir == Some(RedirectDir::NoFollow),
             "redirect_dir=nofollow",
             "moved directories are always found; leave it out",
-        ),
-        (!union.uid_map.is_identity(), "uidmapping", "owners can't be mapped yet"),
-        (!union.gid_map.is_identity(), "gidmapping", "groups can't be mapped yet"),
-        (
-            union.squash.uid.is_some() || union.squash.gid.is_some(),
-            "squash_to_uid, squash_to_gid, squash_to_root",
-            "owners can't be squashed yet",
         ),
         (
             union.xattr_permissions != XattrPermissions::Off,

@@ -76,16 +76,20 @@ impl Union {
         if let Some(file) = below {
             stat.x.stx_blocks = self.lower_object(&file)?.stat()?.x.stx_blocks;
         }
+        self.settings.owners.show(&mut stat);
         Ok(Attributes { id: node.id, stat, links })
     }
 
     /// Changes attributes, of a copy in the upper layer.
     ///
     /// # Errors
-    /// As [`look_up`](Self::look_up); `EROFS` without an upper layer; those of
-    /// a copy that couldn't be made, after which nothing has changed.
+    /// As [`look_up`](Self::look_up); `EROFS` without an upper layer;
+    /// `EOVERFLOW` for an owner that can't be stored; those of a copy that couldn't be made, after which nothing has changed.
     pub fn change(&self, id: Id, change: &Change) -> Result<Attributes> {
         let node = self.table.get(id)?;
+        let owners = &self.settings.owners;
+        let uid = change.uid.map(|uid| owners.stored_user(uid)).transpose()?;
+        let gid = change.gid.map(|gid| owners.stored_group(gid)).transpose()?;
         if self.changes_nothing(&node, change)? {
             return self.attributes(id);
         }
@@ -95,8 +99,8 @@ impl Union {
         }
         let _held = self.hold_places();
         let object = self.object(&node)?;
-        if change.uid.is_some() || change.gid.is_some() {
-            object.chown(change.uid, change.gid)?;
+        if uid.is_some() || gid.is_some() {
+            object.chown(uid, gid)?;
         }
         if let Some(mode) = change.mode {
             object.chmod(mode & 0o7777)?;

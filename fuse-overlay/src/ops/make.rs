@@ -72,6 +72,9 @@ impl Union {
         if matches!(what, What::Node { kind: Kind::Character, device: 0, .. }) {
             return Err(Errno::PERM);
         }
+        let owners = &self.settings.owners;
+        let (uid, gid) = (owners.stored_user(by.uid)?, owners.stored_group(by.gid)?);
+        let by = Caller { uid, gid, ..by };
         let parent = self.table.get(parent)?;
         let name: Arc<OsStr> = Arc::from(name);
         let _held = self.hold_places();

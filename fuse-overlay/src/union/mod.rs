@@ -4,12 +4,14 @@ mod dirs;
 mod find;
 mod index;
 mod origin;
+mod owners;
 mod roots;
 mod settings;
 mod work;
 
 pub(crate) use find::Found;
 pub(crate) use index::Indexed;
+pub use owners::Owners;
 pub use settings::{Paths, Settings, has_privileges};
 pub(crate) use work::{Work, clear, exchange};
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::{getegid, geteuid};
 
+use super::Owners;
 use crate::format::Names;
 
 /// The directories of a union.
@@ -27,7 +28,7 @@ pub fn has_privileges() -> bool {
 }
 
 /// How a union behaves.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// In which namespace the marks are.
     pub names: Names,
@@ -54,6 +55,8 @@ pub struct Settings {
     pub xattrs: bool,
     /// ACLs are kept.
     pub acl: bool,
+    /// Whose files are, as it is shown.
+    pub owners: Owners,
     /// Whose the files are that this process makes: user and group.
     pub owner: (u32, u32),
     /// Each file is said to have one link.
@@ -75,6 +78,7 @@ impl Default for Settings {
             index: true,
             xattrs: true,
             acl: true,
+            owners: Owners::default(),
             owner: (geteuid().as_raw(), getegid().as_raw()),
             static_links: false,
         }

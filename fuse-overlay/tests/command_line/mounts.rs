@@ -2,6 +2,8 @@
 //! /dev/fuse.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::Command;
 
@@ -25,6 +27,55 @@ fn mount(place: &Place, args: &[&str]) {
         fuse_overlay().current_dir(place.folder.path()).args(args).arg("mnt").output().unwrap();
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(stderr(&output), "");
+}
+
+fn unmount(place: &Place) {
+    rustix::mount::unmount(&place.mnt, rustix::mount::UnmountFlags::empty()).unwrap();
+}
+
+/// The kernel makes such copies for a change of attributes alone, and moves them.
+#[test]
+fn the_kernels_copies_without_content_are_whole_here() {
+    if !can_mount() {
+        return;
+    }
+    let place = place();
+    for name in ["read", "written", "cut", "linked", "moved"] {
+        fs::write(place.folder.path().join("a").join(name), "content of the lower file").unwrap();
+    }
+    let options = format!("{LAYERS},metacopy=on,redirect_dir=on");
+    let done = Command::new("mount")
+        .args(["-t", "overlay", "overlay", "-o", &options])
+        .arg(&place.mnt)
+        .current_dir(place.folder.path())
+        .status();
+    assert!(done.unwrap().success());
+    let mnt = |name: &str| place.mnt.join(name);
+    for name in ["read", "written", "cut", "linked", "moved"] {
+        fs::set_permissions(mnt(name), fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    fs::create_dir(mnt("sub")).unwrap();
+    fs::rename(mnt("moved"), mnt("sub/there")).unwrap();
+    unmount(&place);
+    let upper = place.folder.path().join("upper/read");
+    let mark = rustix::fs::getxattr(&upper, "trusted.overlay.metacopy", &mut [0; 64]);
+    assert!(mark.is_ok(), "the kernel copied it whole: {mark:?}");
+
+    mount(&place, &["-o", LAYERS]);
+    let read = |name: &str| fs::read_to_string(mnt(name)).unwrap();
+    assert_eq!(read("read"), "content of the lower file");
+    assert_eq!(read("sub/there"), "content of the lower file");
+    fs::File::options().append(true).open(mnt("written")).unwrap().write_all(b", more").unwrap();
+    fs::File::options().write(true).open(mnt("cut")).unwrap().set_len(7).unwrap();
+    fs::hard_link(mnt("linked"), mnt("sub/link")).unwrap();
+    fs::rename(mnt("sub/there"), mnt("back")).unwrap();
+    unmount(&place);
+    mount(&place, &["-o", LAYERS]);
+    assert_eq!(read("written"), "content of the lower file, more");
+    assert_eq!(read("cut"), "content");
+    assert_eq!(read("sub/link"), "content of the lower file");
+    assert_eq!(read("back"), "content of the lower file");
+    assert_eq!(mnt("back").metadata().unwrap().mode() & 0o777, 0o600);
 }
 
 /// The line of /proc/mounts: source, place, type, flags.
@@ -117,4 +168,19 @@ fn layers_that_are_missing_are_one_line_and_nothing_is_mounted() {
         assert_eq!(stderr.lines().count(), 1, "{stderr}");
         assert_eq!(line(&place.mnt), None);
     }
+}
+#[test]
+fn owners_are_shown_by_the_map() {
+    if !can_mount() {
+        return;
+    }
+    let place = place();
+    let map = "uidmapping=:0:1000:1:1:110000:65536,gidmapping=:0:1000:1:1:110000:65536";
+    mount(&place, &["-o", &format!("{LAYERS},{map}")]);
+    let owner = |path: &Path| path.metadata().map(|m| (m.uid(), m.gid())).unwrap();
+    assert_eq!(owner(&place.mnt.join("name")), (1000, 1000));
+    let name = place.mnt.join("name");
+    std::os::unix::fs::chown(&name, Some(110_004), Some(110_006)).unwrap();
+    assert_eq!(owner(&name), (110_004, 110_006));
+    assert_eq!(owner(&place.folder.path().join("upper/name")), (5, 7));
 }
