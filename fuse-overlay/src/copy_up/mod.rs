@@ -156,7 +156,7 @@ impl Union {
         index: Option<(Arc<OsStr>, i64)>,
     ) -> Result<()> {
         let _held = self.hold_places();
-        let name = node.state().name().cloned();
+        let (name, others) = node.state().all_names();
         // Without a name that anybody has asked for it may have others.
         let indexed = match index.filter(|(_, links)| *links > 0) {
             Some((place, links)) => Some(self.put_in_index(copy, place, links, name.is_some())?),
@@ -192,7 +192,33 @@ impl Union {
             state.index_at(indexed, names);
         }
         state.lower = Lower::Nothing;
+        drop(state);
+        for other in others {
+            self.link_up(node, &other.parent, &other.name)?;
+        }
         Ok(())
+    }
+
+    /// Has a name of a file in the upper layer that is there by another name.
+    /// Whoever reads that layer by itself, to make an image of it, knows nothing
+    /// of the index. The caller holds the places.
+    pub(crate) fn link_up(
+        &self,
+        node: &Arc<Node>,
+        parent: &Arc<Node>,
+        name: &Arc<OsStr>,
+    ) -> Result<()> {
+        self.bring_dir_up(parent)?;
+        let object = self.object(node)?;
+        let place = Name { parent: parent.clone(), name: name.clone() };
+        match self.put_link(&place, &object) {
+            Ok(()) => {}
+            // Somebody else was faster.
+            Err(Errno::EXIST) => return Ok(()),
+            Err(e) => return Err(e),
+        }
+        node.state().add_name(parent, name);
+        self.changed_names(node, &object, 0)
     }
 
     /// From then on all names of the file lead to the copy.

@@ -179,6 +179,12 @@ impl State {
         self.names.last()
     }
 
+    /// The name that is used, and all others.
+    pub(crate) fn all_names(&self) -> (Option<Name>, Vec<Name>) {
+        let mut others = self.names.clone();
+        (others.pop(), others)
+    }
+
     /// It was found under that name, in the upper layer or below. What is in the
     /// upper layer is reached by the names that it has there.
     pub(crate) fn seen_as(&mut self, parent: &Arc<Node>, name: &Arc<OsStr>, upper: bool) {

@@ -28,9 +28,29 @@ impl Union {
         let _held = self.hold_places();
         let name = Arc::from(name);
         match self.find(&parent, &name)? {
-            Some(found) => self.tell(&parent, &name, found).map(Some),
+            Some(found) => self.tell_all(&parent, &name, found).map(Some),
             None => Ok(None),
         }
+    }
+
+    /// As [`tell`](Self::tell); and a name that only the index leads to the copy
+    /// is made in the upper layer.
+    pub(crate) fn tell_all(
+        &self,
+        parent: &Arc<Node>,
+        name: &Arc<OsStr>,
+        found: Found,
+    ) -> Result<Attributes> {
+        let by_index = found.indexed.is_some() && !found.upper;
+        let told = self.tell(parent, name, found)?;
+        if by_index {
+            let node = self.table.get(told.id)?;
+            // It is found all the same, so a look-up doesn't fail for it.
+            if let Err(error) = self.link_up(&node, parent, name) {
+                tracing::warn!(%error, ?name, "a link isn't made in the upper directory");
+            }
+        }
+        Ok(told)
     }
 
     /// Makes a node of what was found, and tells of it.

@@ -11,7 +11,6 @@ use rustix::fs::{self, RenameFlags, XattrFlags};
 use rustix::io::Errno;
 
 use crate::Result;
-use crate::copy_up::link;
 use crate::format::Redirect;
 use crate::layer::{Object, absent_is_none};
 use crate::node::{Id, Identity, Lower, Node};
@@ -101,14 +100,8 @@ impl Union {
         // Where it goes to, what is below couldn't be found any more.
         self.fill(node)?;
         let _held = self.hold_places();
-        self.bring_dir_up(&place.parent)?;
-        if self.in_upper(place)? != Target::Nothing {
-            return Ok(());
-        }
-        // It was copied up by another name, and this one still leads below.
-        let object = self.object(node)?;
-        link(&object, self.upper_dir(&place.parent)?, &place.name)?;
-        self.changed_names(node, &object, 0)
+        // It may have been copied up by another name, and this one lead below.
+        self.link_up(node, &place.parent, &place.name)
     }
 
     fn may_move(&self, node: &Arc<Node>) -> Result<()> {

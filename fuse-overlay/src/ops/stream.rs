@@ -94,7 +94,7 @@ impl Union {
         let parent = lock(&stream).node.clone();
         let _held = self.hold_places();
         match self.find(&parent, &listed.name)? {
-            Some(found) => self.tell(&parent, &listed.name, found).map(Some),
+            Some(found) => self.tell_all(&parent, &listed.name, found).map(Some),
             None => Ok(None),
         }
     }

@@ -184,3 +184,29 @@ fn owners_are_shown_by_the_map() {
     assert_eq!(owner(&name), (110_004, 110_006));
     assert_eq!(owner(&place.folder.path().join("upper/name")), (5, 7));
 }
+
+/// Whoever makes an image of the upper directory doesn't know the index.
+#[test]
+fn a_copy_has_all_names_that_anybody_asked_for_in_the_upper_directory() {
+    if !can_mount() {
+        return;
+    }
+    let place = place();
+    for name in ["second", "third"] {
+        fs::hard_link(place.folder.path().join("a/name"), place.folder.path().join("a").join(name))
+            .unwrap();
+    }
+    let options = "lowerdir=a,upperdir=upper,workdir=work";
+    mount(&place, &["-o", options]);
+    for name in ["name", "second"] {
+        place.mnt.join(name).metadata().unwrap();
+    }
+    fs::write(place.mnt.join("name"), "written").unwrap();
+    fs::remove_file(place.mnt.join("name")).unwrap();
+    let upper = |name: &str| fs::read_to_string(place.folder.path().join("upper").join(name));
+    assert_eq!(upper("second").unwrap(), "written");
+    assert_eq!(upper("third").unwrap_err().kind(), std::io::ErrorKind::NotFound);
+    assert_eq!(fs::read_to_string(place.mnt.join("third")).unwrap(), "written");
+    assert_eq!(upper("third").unwrap(), "written");
+    assert_eq!(place.mnt.join("third").metadata().unwrap().nlink(), 2);
+}
