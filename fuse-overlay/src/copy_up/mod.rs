@@ -158,24 +158,17 @@ impl Union {
         let _held = self.hold_places();
         let (name, others) = node.state().all_names();
         // Without a name that anybody has asked for it may have others.
-        let indexed = match index.filter(|(_, links)| *links > 0) {
-            Some((place, links)) => Some(self.put_in_index(copy, place, links, name.is_some())?),
-            None => None,
-        };
-        let object = match &indexed {
-            Some(indexed) => self.indexed_object(indexed)?,
-            None => self.object_of(copy)?,
-        };
+        if let Some((place, links)) = index.filter(|(_, links)| *links > 0) {
+            let names = name.into_iter().chain(others);
+            return self.publish_in_index(node, copy, (place, links), names);
+        }
+        let object = self.object_of(copy)?;
         let held = match &name {
             Some(name) => {
                 self.bring_dir_up(&name.parent)?;
-                match &indexed {
-                    Some(_) => self.put_link(name, &object)?,
-                    None => self.put(name, copy)?,
-                }
+                self.put(name, copy)?;
                 None
             }
-            None if indexed.is_some() => None,
             None => Some(object.pin()?),
         };
         let placed = match &name {
@@ -187,14 +180,33 @@ impl Union {
         let mut state = node.state();
         state.came_up(upper.ino, name);
         state.held = held;
-        if let Some(indexed) = indexed {
-            let names = indexed.more + 1 + i64::from(state.name().is_some());
-            state.index_at(indexed, names);
-        }
         state.lower = Lower::Nothing;
         drop(state);
         for other in others {
             self.link_up(node, &other.parent, &other.name)?;
+        }
+        Ok(())
+    }
+
+    /// The same by way of the index. Once it is there all names lead to the copy,
+    /// whatever becomes of the rest.
+    fn publish_in_index(
+        &self,
+        node: &Arc<Node>,
+        copy: &Copy,
+        (place, links): (Arc<OsStr>, i64),
+        names: impl Iterator<Item = Name>,
+    ) -> Result<()> {
+        let indexed = self.put_in_index(copy, place, links)?;
+        let upper = Identity::from(&self.indexed_object(&indexed)?.stat()?);
+        self.table.alias(upper, node);
+        let mut state = node.state();
+        state.came_up(upper.ino, None);
+        state.index_at(indexed, links);
+        state.lower = Lower::Nothing;
+        drop(state);
+        for name in names {
+            self.link_up(node, &name.parent, &name.name)?;
         }
         Ok(())
     }
@@ -222,15 +234,11 @@ impl Union {
     }
 
     /// From then on all names of the file lead to the copy.
-    fn put_in_index(
-        &self,
-        copy: &Copy,
-        place: Arc<OsStr>,
-        links: i64,
-        named: bool,
-    ) -> Result<Indexed> {
-        // It will have one link there, and one where its name is.
-        let more = links - 1 - i64::from(named);
+    fn put_in_index(&self, copy: &Copy, place: Arc<OsStr>, links: i64) -> Result<Indexed> {
+        // The link there is no name of the union. Those that are made next are
+        // noted after they are there: cut off between, too many are counted, and
+        // the copy stays longer than it needs to.
+        let more = links - 1;
         self.note_links(&self.object_of(copy)?, more)?;
         let work = &self.upper()?.work;
         match copy {

@@ -173,7 +173,11 @@ impl Union {
         let lowers = node.lowers();
         match lowers.first().and_then(|dir| dir.path.as_ref()) {
             Some(path) => {
-                let value = Redirect::Path(path.names()).value();
+                let redirect = Redirect::Path(path.names());
+                let value = redirect.value();
+                if !self.is_found_by(redirect, node)? {
+                    return Err(Errno::XDEV);
+                }
                 let name = OsStr::new(self.marks().redirect);
                 object.set_xattr(name, &value, XattrFlags::empty()).map_err(too_long)
             }

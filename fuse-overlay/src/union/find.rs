@@ -73,6 +73,18 @@ enum Says {
     There(Stat),
 }
 
+/// Where a redirect leads in one layer.
+enum Way {
+    /// Nowhere.
+    Absent,
+    /// To this directory.
+    Leads(Option<Arc<LowerPath>>),
+    /// To this directory, and in no layer below.
+    LeadsLast(Option<Arc<LowerPath>>),
+    /// Nowhere, nor in any layer below.
+    Ends,
+}
+
 impl Union {
     /// What stands under `name` in `parent`, put together from the layers.
     ///
@@ -174,7 +186,7 @@ impl Union {
             search.end();
         } else if let Some(value) = object.xattr(OsStr::new(marks.redirect))? {
             match Redirect::parse(&value) {
-                Some(redirect) => self.follow(redirect, search),
+                Some(redirect) => self.follow(redirect, search)?,
                 // Nobody knows where it leads, so nothing is seen through it.
                 None => search.end(),
             }
@@ -183,26 +195,72 @@ impl Union {
     }
 
     /// Looks elsewhere from here on.
-    fn follow(&self, redirect: Redirect, search: &mut Search) {
-        match redirect {
-            Redirect::Name(name) => search.name = name.as_os_str().into(),
-            Redirect::Path(mut names) => {
-                let Some(name) = names.pop() else { return search.end() };
-                let path = path_of(names);
-                search.dirs = (search.next..self.lower_layers())
-                    .rev()
-                    .filter(|layer| self.leads_on(*layer, path.as_ref()))
-                    .map(|layer| LowerDir { layer, path: path.clone() })
-                    .collect();
+    fn follow(&self, redirect: Redirect, search: &mut Search) -> Result<()> {
+        let mut names = match redirect {
+            Redirect::Name(name) => {
                 search.name = name.as_os_str().into();
+                return Ok(());
+            }
+            Redirect::Path(names) => names,
+        };
+        search.end();
+        let Some(name) = names.pop() else { return Ok(()) };
+        search.name = name.as_os_str().into();
+        for layer in search.next..self.lower_layers() {
+            match self.walk(layer, &mut names)? {
+                Way::Absent => {}
+                Way::Leads(path) => search.dirs.push(LowerDir { layer, path }),
+                Way::LeadsLast(path) => {
+                    search.dirs.push(LowerDir { layer, path });
+                    break;
+                }
+                Way::Ends => break,
             }
         }
+        search.dirs.reverse();
+        Ok(())
     }
 
-    /// Whether a layer has that directory: a redirect tells the way, not in
-    /// which layers it is one.
-    fn leads_on(&self, layer: u16, path: Option<&Arc<LowerPath>>) -> bool {
-        self.lower_dir(&LowerDir { layer, path: path.cloned() }).is_ok()
+    /// Goes down from a layer's root. What is opaque, whited out or no directory
+    /// on the way hides the layers below; what was moved there has another name
+    /// in them, which `names` are changed to.
+    fn walk(&self, layer: u16, names: &mut Vec<OsString>) -> Result<Way> {
+        let mut path: Option<Arc<LowerPath>> = None;
+        let mut below = names.clone();
+        let mut last = false;
+        for (place, name) in names.iter().enumerate() {
+            let name: Arc<OsStr> = Arc::from(name.as_os_str());
+            let dir = self.lower_dir(&LowerDir { layer, path: path.clone() })?;
+            let object = Object::At(dir, name.clone());
+            match says(&object)? {
+                Says::Nothing if last => return Ok(Way::Ends),
+                Says::Nothing => return Ok(Way::Absent),
+                Says::There(stat) if stat.is_dir() => {}
+                Says::There(_) | Says::Stop => return Ok(Way::Ends),
+            }
+            last |= object.xattr(OsStr::new(self.marks().opaque))?.as_deref() == Some(b"y");
+            if let Some(value) = object.xattr(OsStr::new(self.marks().redirect))? {
+                match Redirect::parse(&value) {
+                    Some(redirect) => moved(&mut below, names.len() - place, redirect),
+                    None => last = true,
+                }
+            }
+            path = Some(LowerPath::new(path, name));
+        }
+        *names = below;
+        Ok(if last { Way::LeadsLast(path) } else { Way::Leads(path) })
+    }
+
+    /// Whether a redirect to where a directory's lower parts are would find them
+    /// again, and nothing else.
+    pub(crate) fn is_found_by(&self, redirect: Redirect, node: &Arc<Node>) -> Result<bool> {
+        let stat = Object::Open(self.directory(node)?).stat()?;
+        let mut search = Search { dirs: Vec::new(), name: Arc::from(OsStr::new("")), next: 0 };
+        self.follow(redirect, &mut search)?;
+        let found = self.find_below(Some(stat), search)?.map(|found| found.lower);
+        let Some(Lower::Directories(found)) = found else { return Ok(false) };
+        let place = |dir: &LowerDir| (dir.layer, dir.path.as_ref().map(|path| path.names()));
+        Ok(found.iter().map(place).eq(node.lowers().iter().map(place)))
     }
 
     fn is_metacopy(&self, stat: &Stat, object: &Object) -> Result<bool> {
@@ -215,7 +273,7 @@ impl Union {
     fn find_data(&self, object: &Object, mut search: Search) -> Result<LowerFile> {
         if let Some(value) = object.xattr(OsStr::new(self.marks().redirect))? {
             let redirect = Redirect::parse(&value).ok_or(rustix::io::Errno::IO)?;
-            self.follow(redirect, &mut search);
+            self.follow(redirect, &mut search)?;
         }
         while let Some(dir) = search.take() {
             let object = Object::At(self.lower_dir(&dir)?, search.name.clone());
@@ -227,7 +285,7 @@ impl Union {
                     }
                     if let Some(value) = object.xattr(OsStr::new(self.marks().redirect))? {
                         let redirect = Redirect::parse(&value).ok_or(rustix::io::Errno::IO)?;
-                        self.follow(redirect, &mut search);
+                        self.follow(redirect, &mut search)?;
                     }
                 }
                 Says::There(_) | Says::Stop => break,
@@ -279,7 +337,16 @@ fn part_of(dir: &LowerDir, name: &Arc<OsStr>, above: Option<&LowerDir>) -> Lower
     LowerDir { layer: dir.layer, path: Some(path) }
 }
 
-fn path_of(names: Vec<OsString>) -> Option<Arc<LowerPath>> {
-    let below = |above, name: OsString| Some(LowerPath::new(above, name.as_os_str().into()));
-    names.into_iter().fold(None, below)
+/// Has the directory that `rest` names lead to (itself included, of those at
+/// the end of `names`) be where it was before it was moved.
+fn moved(names: &mut Vec<OsString>, rest: usize, redirect: Redirect) {
+    let tail = names.split_off(names.len() - (rest - 1).min(names.len()));
+    match redirect {
+        Redirect::Name(name) => {
+            names.pop();
+            names.push(name);
+        }
+        Redirect::Path(path) => *names = path,
+    }
+    names.extend(tail);
 }

@@ -175,7 +175,15 @@ fn open_own(root: &OwnedFd, name: &str) -> Result<OwnedFd> {
         Ok(()) | Err(Errno::EXIST) => {}
         Err(e) => return Err(e),
     }
-    open_to_read(root, OsStr::new(name))
+    let own = open_to_read(root, OsStr::new(name))?;
+    for acl in ["system.posix_acl_default", "system.posix_acl_access"] {
+        // What is made here must have no other ACL than it is given.
+        match fs::fremovexattr(&own, acl) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(own)
 }
 
 fn open_to_read(dir: impl AsFd, name: &OsStr) -> Result<OwnedFd> {

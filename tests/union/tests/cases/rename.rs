@@ -7,6 +7,7 @@ use sapwood_union::{Bench, Outcome, Tree, equal, fails_with, holds};
 use crate::case::cases;
 
 cases! { "rename":
+    a_moved_directory_shows_nothing_that_was_hidden,
     files_of_each_layer,
     over_a_file_of_each_layer,
     a_lower_directory,
@@ -343,4 +344,25 @@ fn what_is_missing(b: &mut Bench) -> Outcome {
     t.unlink("f")?;
     fails_with("from a whiteout", t.rename("f", "x"), Errno::NOENT)?;
     fails_with("too long", t.rename("g", "x".repeat(256)), Errno::NAMETOOLONG)
+}
+
+/// The way to where it was leads through what hides the layers below.
+fn a_moved_directory_shows_nothing_that_was_hidden(b: &mut Bench) -> Outcome {
+    b.lower(1)?.dirs("p/d")?;
+    b.lower(1)?.file("p/d/secret", b"")?;
+    b.lower(1)?.dirs("w/d")?;
+    b.lower(1)?.file("w/d/secret", b"")?;
+    b.lower(0)?.dirs("p/d")?;
+    b.lower(0)?.set_xattr("p", "trusted.overlay.opaque", b"y")?;
+    b.lower(0)?.whiteout("w")?;
+    let t = b.mount()?;
+    equal("before", t.names("p/d")?, Vec::<String>::new())?;
+    t.rename("p/d", "q")?;
+    equal("moved", t.names("q")?, Vec::<String>::new())?;
+    let t = b.remount()?;
+    equal("after a remount", t.names("q")?, Vec::<String>::new())?;
+    t.dir("w")?;
+    t.rename("q", "w/q")?;
+    let t = b.remount()?;
+    equal("moved again", t.names("w/q")?, Vec::<String>::new())
 }
